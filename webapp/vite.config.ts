@@ -2,16 +2,17 @@ import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 import { finishBundle } from "./build-tools/finishBundle.ts";
+import { makeGroups } from "./build-tools/groups.ts";
+import { listPreloads } from "./build-tools/listPreloads.ts";
 
 const gateway = process.env["K1_URL"] ?? "http://127.0.0.1:8080";
 
-/** What the entry shares with later files; first, so that it is in no other group. */
-const CORE = /\/node_modules\/(react|react-dom|scheduler)\/|\/lucide-react\/dist\/esm\/(?!icons\/)|\/icons\/triangle-(alert|exclamation-point)\./;
-const ICONS = /\/lucide-react\/dist\/esm\/icons\//;
-const WIDGETS = /\/node_modules\/(radix-ui|@radix-ui|@floating-ui|aria-hidden|react-remove-scroll[^/]*|react-style-singleton|use-callback-ref|use-sidecar|get-nonce|tslib|detect-node-es)\//;
+/** What who is signed in sees first. */
+const FIRST = ["src/app/Shell.tsx", "src/library/LibraryPage.tsx"];
+const OPEN = ["SignInPage", "RegisterPage", "ResetPage", "VerifyPage", "AcceptPage"].map((page) => `src/auth/${page}.tsx`);
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), finishBundle()],
+  plugins: [react(), tailwindcss(), listPreloads({ first: FIRST, track: ["src/track/TrackPage.tsx"] }), finishBundle()],
   build: {
     outDir: "../services/gateway/k1_gateway/web",
     emptyOutDir: true,
@@ -22,18 +23,7 @@ export default defineConfig({
     // The licences of what the bundle contains ask for their texts beside it.
     license: { fileName: "licences.txt" },
     chunkSizeWarningLimit: 400,
-    // Each file costs a round trip, and browsers load six at once.
-    rolldownOptions: {
-      output: {
-        codeSplitting: {
-          groups: [
-            { name: "core", test: CORE, priority: 3 },
-            { name: "icons", test: ICONS, priority: 2 },
-            { name: "widgets", test: WIDGETS, priority: 1 },
-          ],
-        },
-      },
-    },
+    rolldownOptions: { output: { codeSplitting: { groups: makeGroups(import.meta.dirname, { first: FIRST, open: OPEN }) } } },
   },
   server: {
     host: "127.0.0.1",

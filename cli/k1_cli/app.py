@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from k1_cli.commands import (
+    alarms,
+    backup,
     dead_letters,
     deploy,
     deployments,
@@ -31,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (stack.up, stack.down, stack.status, development.doctor):
+for command in (stack.up, stack.down, stack.status, development.doctor, backup.backup, backup.restore):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 app.add_typer(storage.app, name="storage", rich_help_panel="The system")
@@ -48,7 +50,6 @@ for command in (
     similar.similar,
     track_life.history,
     track_life.delete,
-    track_life.restore,
 ):
     app.command(rich_help_panel="Songs")(command)
 app.add_typer(jobs.app, name="jobs", rich_help_panel="Songs")
@@ -57,6 +58,8 @@ app.add_typer(storage.links_app, name="links", rich_help_panel="Songs")
 for command in (shows.simulate, shows.graph):
     app.command(rich_help_panel="Shows")(command)
 app.add_typer(devices.app, name="devices", rich_help_panel="Devices")
+app.add_typer(alarms.app, name="alarms", rich_help_panel="Devices")
+app.command(rich_help_panel="Devices")(alarms.fleet)
 app.command(rich_help_panel="Devices")(deploy.deploy)
 app.add_typer(deployments.app, name="deployments", rich_help_panel="Devices")
 for command in (telemetry.telemetry, telemetry.drift, sim.sim):
@@ -65,6 +68,7 @@ for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
 app.command(rich_help_panel="Development")(development.check)
+app.command(rich_help_panel="Development")(development.soak)
 app.add_typer(web.app, name="web", rich_help_panel="Development")
 
 

@@ -63,6 +63,15 @@ def test_only_what_was_given_is_sent() -> None:
         "observe_seconds": 0.0,
     }
     assert build_strategy(None, None, "10%", None) == {"max_failures": "10%"}
+    quality = {"max_drift_ms": 20.5, "bars": 8}
+    assert build_strategy(None, None, None, None, "20.5/8") == {"quality": quality}
+
+
+@pytest.mark.parametrize("wrong", ["20", "20/", "/8", "20/8/1", "-1/8", "a/b"])
+def test_a_quality_has_a_bound_and_bars(wrong: str) -> None:
+    """Anything else is refused with an example."""
+    with pytest.raises(CommandError, match=r"--quality: .* write MS/BARS, such as 20/8"):
+        build_strategy(None, None, None, None, wrong)
 
 
 def test_devices_or_a_group() -> None:

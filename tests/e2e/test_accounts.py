@@ -1,8 +1,5 @@
 """Accounts in the whole system, as `k1 up` starts it: the key of the command line, and messages in the mailbox."""
 
-import asyncio
-from typing import Any
-
 from k1_contracts.messages.accounts.authentication import (
     AUTH_FORGOT,
     AUTH_RESET,
@@ -10,35 +7,23 @@ from k1_contracts.messages.accounts.authentication import (
     ResetPassword,
 )
 from k1_contracts.messages.accounts.users import KEY_VERIFY, VerifyKey
-from k1_contracts.rpc import RpcError
-from tests.support.bus import connected_client, request
 from tests.support.system import System, wait_for
-
-
-def ask(system: System, query: Any, body: Any) -> Any:
-    async def run() -> Any:
-        async with connected_client(system.stack.bus) as client:
-            return await request(client, query, body)
-
-    answer = asyncio.run(run())
-    assert not isinstance(answer, RpcError), answer
-    return answer
 
 
 def test_the_command_line_has_the_key_of_an_administrator(system: System) -> None:
     """Only the owner of the home can read it."""
     file = system.stack.home.api_key_file
-    verified = ask(system, KEY_VERIFY, VerifyKey(key=file.read_text().strip()))
+    verified = system.ask(KEY_VERIFY, VerifyKey(key=file.read_text().strip()))
     assert file.stat().st_mode & 0o777 == 0o600
     assert (verified.actor.kind, verified.actor.role) == ("key", "admin")
 
 
 def test_a_password_is_set_by_the_link_in_the_mailbox(system: System) -> None:
     """The message arrives in the embedded mailbox, `k1 mail link` finds its link, and the link works."""
-    ask(system, AUTH_FORGOT, ForgotPassword(email="admin@localhost"))
+    system.ask(AUTH_FORGOT, ForgotPassword(email="admin@localhost"))
     link = wait_for(
         lambda: system.cli("mail", "link", check=False).stdout.strip() or None, "the message arrives"
     )
     address, token = link.split("?token=")
     assert address == f"{system.url}/reset"
-    ask(system, AUTH_RESET, ResetPassword(token=token, new_password="violet otter plays cello"))
+    system.ask(AUTH_RESET, ResetPassword(token=token, new_password="violet otter plays cello"))

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from k1_platform.errors import TransientError
 from k1_platform.settings import ObjectStoreSettings
@@ -50,6 +51,27 @@ async def test_a_missing_object_differs_from_a_failing_store(objects: ObjectStor
     with pytest.raises(TransientError):
         await unreachable.get_bytes("t/x")
     unreachable.close()
+
+
+async def test_calls_and_bytes_are_measured(provisioned: object, unique: str) -> None:
+    """A missing object is an answer of the store; only a store that fails is an error."""
+    registry = CollectorRegistry()
+    store = ObjectStore(ObjectStoreSettings(), registry)
+    await store.put_bytes(f"t/{unique}", bytes(1000), "application/octet-stream")
+    await store.get_range(f"t/{unique}", 0, 10)
+    with pytest.raises(ObjectNotFoundError):
+        await store.get_bytes(f"t/{unique}/missing")
+    store.close()
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    calls = "k1_objects_request_seconds_count"
+    assert value(calls, operation="put_object", outcome="ok") == 1
+    assert value(calls, operation="get_object", outcome="ok") == 2
+    assert value(calls, operation="get_object", outcome="error") is None
+    directions = [value("k1_objects_bytes_total", direction=each) for each in ("sent", "received")]
+    assert directions == [1000, 10]
 
 
 async def test_a_signed_url_works_without_credentials(objects: ObjectStore, unique: str) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from nats.js import JetStreamContext
+from prometheus_client import CollectorRegistry, Gauge
 
 from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Event
@@ -17,9 +18,10 @@ from k1_contracts.streams import EVENTS
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.publisher import make_message
 from k1_platform.postgres.inbox import mark_handled
+from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.message_tables import message_table_statements
 from k1_platform.postgres.outbox import OutboxRelay, enqueue
-from k1_platform.postgres.pool import Pool, open_pool
+from k1_platform.postgres.pool import Connection, Pool, open_pool
 from k1_platform.settings import PostgresSettings
 from tests.support.bus import connected_bus
 from tests.support.waiting import eventually
@@ -156,3 +158,53 @@ async def test_the_actor_travels_through_the_outbox(
     subscription = await jetstream.subscribe(event.subject, ordered_consumer=True)
     headers = [(await subscription.next_msg(timeout=60)).headers or {} for _ in range(2)]
     assert [Envelope.from_headers(each).actor for each in headers] == [actor, None]
+
+
+async def test_the_age_of_what_waits_is_measured(pool: Pool, schema: str, unique: str) -> None:
+    """The oldest event counts; the name of the gauge has the schema."""
+
+    async def count(_: Connection) -> dict[str, int]:
+        return {"waiting": 2}
+
+    registry, at = CollectorRegistry(), datetime.now(UTC)
+    gauge = Gauge("k1_things", "Things by status", ["status"], registry=registry)
+    async with pool.acquire() as connection, connection.transaction():
+        for minutes in (10, 1):
+            body = _body(minutes).model_copy(update={"cancelled_at": at - timedelta(minutes=minutes)})
+            await enqueue(connection, schema, _event(unique), body, source="test")
+    running = asyncio.create_task(Maintenance(pool, schema, registry, gauge, count).run())
+    try:
+        name = f"k1_{schema}_outbox_age_seconds"
+        age_s = await eventually(lambda: registry.get_sample_value(name), "the outbox is measured")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert 600 <= age_s < 700
+    assert registry.get_sample_value(f"k1_{schema}_outbox_events") == 2
+    assert registry.get_sample_value("k1_things", {"status": "waiting"}) == 2
+
+
+async def test_nothing_is_published_while_a_backup_copies_the_bus(
+    pool: Pool, schema: str, unique: str, jetstream: JetStreamContext
+) -> None:
+    """An event that is committed meanwhile waits in the outbox, which is copied after the bus; then it is published."""
+    event, frozen, asked = _event(unique), True, asyncio.Event()
+
+    async def is_frozen() -> bool:
+        asked.set()
+        return frozen
+
+    async with pool.acquire() as connection, connection.transaction():
+        await enqueue(connection, schema, event, _body(1), source="test")
+    async with connected_bus() as bus:
+        relay = asyncio.create_task(OutboxRelay(pool, bus.broker, schema, is_frozen).run())
+        try:
+            for _ in range(2):  # it was asked twice, so it has passed over the event once
+                asked.clear()
+                await asyncio.wait_for(asked.wait(), 60)
+            assert await pool.fetchval(f"SELECT count(*) FROM {schema}.outbox") == 1
+            frozen = False
+            await _stored(jetstream, event.subject, 1)
+        finally:
+            relay.cancel()
+            await asyncio.gather(relay, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 import io
 import wave
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,8 +12,13 @@ import numpy as np
 RATE = 44_100
 
 
-def pulse(seed: int, *, seconds: float = 8.0, bpm: float | None = None) -> np.ndarray:
-    """Return a drum loop over a chord, mono float32 in -1..1; each seed gives another song."""
+def pulse(
+    seed: int, *, seconds: float = 8.0, bpm: float | None = None, beats: Sequence[float] | None = None
+) -> np.ndarray:
+    """Return a drum loop over a chord, mono float32 in -1..1; each seed gives another song.
+
+    The beats are at the given times in s, else evenly spaced at a tempo.
+    """
     rng = np.random.default_rng(seed)
     bpm = bpm or float(rng.integers(96, 150))
     time = np.arange(int(seconds * RATE)) / RATE
@@ -20,7 +26,7 @@ def pulse(seed: int, *, seconds: float = 8.0, bpm: float | None = None) -> np.nd
     root = 110 * 2 ** (rng.integers(0, 12) / 12)
     for ratio in (1, 1.25, 1.5):
         audio += 0.08 * np.sin(2 * np.pi * root * ratio * time)
-    for beat in np.arange(0.1, seconds - 0.3, 60 / bpm):
+    for beat in np.arange(0.1, seconds - 0.3, 60 / bpm) if beats is None else beats:
         start = int(beat * RATE)
         hit = np.arange(int(0.15 * RATE)) / RATE
         audio[start : start + hit.size] += 0.7 * np.sin(2 * np.pi * 55 * hit) * np.exp(-hit / 0.05)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,9 +18,11 @@ import pytest
 from nats.errors import Error as NatsError
 
 from k1_cli.stack.running_stack import RunningStack, require_stack
+from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.durables import DURABLES
+from k1_contracts.rpc import RpcError
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
-from tests.support.bus import connected_client
+from tests.support.bus import connected_client, request
 from tests.support.checked_http import check_gateway
 from tests.support.processes import is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -42,6 +44,8 @@ class System:
     home: Path
     sign_in: bool = False
     """Whether requests need a session or a key; without, every test may send plain requests."""
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+    """Settings that differ from the defaults: environment variables `K1_...`."""
 
     @property
     def stack(self) -> RunningStack:
@@ -60,7 +64,7 @@ class System:
         with unmeasured():
             # Other tests of this process set K1_* to the addresses of other servers.
             environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-            environment |= {} if self.sign_in else {"K1_AUTH": "off"}
+            environment |= ({} if self.sign_in else {"K1_AUTH": "off"}) | self.settings
         done = subprocess.run(
             [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
             capture_output=True,
@@ -189,6 +193,17 @@ class System:
                 return await list_dead_letters(client.jetstream(timeout=PATIENCE_S))
 
         return asyncio.run(read())
+
+    def ask(self, query: Query[Q, R], body: Q) -> R:
+        """Return the result of a query on the bus; assert that it is not refused."""
+
+        async def run() -> R | RpcError:
+            async with connected_client(self.stack.bus) as client:
+                return await request(client, query, body)
+
+        answer = asyncio.run(run())
+        assert not isinstance(answer, RpcError), answer
+        return answer
 
     def unacknowledged(self) -> dict[str, int]:
         """Return the number of messages that each durable has not acknowledged; those with none are left out."""

@@ -23,6 +23,9 @@ from tests.web.browsers import Visitor
 DEVICES: Final = ["demo-0001", "demo-0002", "demo-0003"]
 PASSWORD: Final = "violet otter plays cello"
 TITLES: Final = ("Blue hour", "Copper rain", "Night drive", "Paper moon")
+ROLES: Final = ("viewer", "operator", "admin")
+QUOTA_BYTES: Final = 3_000_000
+"""So little that the songs of the stage fill the store: the page warns, and nothing is refused."""
 FLAGS: Final = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
@@ -62,13 +65,10 @@ class Stage:
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else None
 
-    def add_song(self, title: str, seed: int) -> str:
-        """Upload a song and wait until it is ready; return its track id."""
+    def add_song(self, title: str, audio: bytes) -> str:
+        """Upload a WAV and wait until it is ready; return its track id."""
         accepted = self.call(
-            "POST",
-            "/tracks/upload",
-            files={"file": (f"{title}.wav", songs.song(seed))},
-            data={"title": title},
+            "POST", "/tracks/upload", files={"file": (f"{title}.wav", audio)}, data={"title": title}
         )
         track_id = accepted["track_id"]
         wait_for(lambda: self._is_ready(track_id), f"{title} is ready")
@@ -82,24 +82,26 @@ class Stage:
         )
         return response.is_success and response.json()["track"]["status"] in {"ready", "warning"}
 
-    def add_person(self, role: str) -> None:
-        """Invite somebody and accept the invitation, whose link is in the mailbox."""
-        email = f"{role}@example.org"
-        self.call("POST", "/users", json={"email": email, "name": f"{role.title()} Example", "role": role})
-        seen = set(self.emails.values())
+    def add_people(self) -> None:
+        """Invite a person of each role and accept the invitations, whose links are in the mailbox."""
+        self.emails = {role: f"{role}@example.org" for role in ROLES}
+        for role, email in self.emails.items():
+            person = {"email": email, "name": f"{role.title()} Example", "role": role}
+            self.call("POST", "/users", json=person)
 
-        def link() -> str | None:
-            listed = json.loads(self.system.cli("mail", "list", "--json").stdout)
-            arrived = any(email in json.dumps(message) for message in listed["items"])
-            return self.system.cli("mail", "link").stdout.strip() if arrived and email not in seen else None
+        def links() -> list[str] | None:
+            listed = json.loads(self.system.cli("mail", "list", "--json").stdout)["items"]
+            found = [each["link"] for each in listed if each["to"] in self.emails.values()]
+            return found if len(found) == len(ROLES) else None
 
-        token = wait_for(link, f"the invitation of {email} arrives").split("?token=")[1]
-        self.call("POST", "/auth/reset", json={"token": token, "new_password": PASSWORD})
-        self.emails[role] = email
+        for link in wait_for(links, "the invitations arrive"):
+            body = {"token": link.split("?token=")[1], "new_password": PASSWORD}
+            self.call("POST", "/auth/reset", json=body)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
+    """Return the path of Chromium, or skip the test."""
     path = find_chromium()
     if path is None:
         pytest.skip(
@@ -108,17 +110,20 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Start a system with sign-in, devices, songs and people."""
-    system = System(tmp_path_factory.mktemp("web"), sign_in=True)
+    settings = {"K1_CATALOGUE_STORAGE_QUOTA_BYTES": str(QUOTA_BYTES)}
+    system = System(tmp_path_factory.mktemp("web"), sign_in=True, settings=settings)
     system.cli("up", "--detach", "--sim-devices", str(len(DEVICES)))
     try:
         stage = Stage(system, system.stack.home.api_key_file.read_text().strip())
         with ThreadPoolExecutor(len(TITLES)) as pool:
-            added = {title: pool.submit(stage.add_song, title, 700 + n) for n, title in enumerate(TITLES)}
-            for role in ("operator", "viewer"):
-                stage.add_person(role)
+            added = {
+                title: pool.submit(stage.add_song, title, songs.song(700 + n))
+                for n, title in enumerate(TITLES)
+            }
+            stage.add_people()
         stage.tracks = {title: result.result() for title, result in added.items()}
         yield stage
     finally:
@@ -126,9 +131,9 @@ def stage(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     system.assert_within_permissions()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start the browser for one module: Playwright keeps an event loop running, which async tests cannot bear."""
+    """Start the browser for this folder: Playwright keeps an event loop running, which async tests cannot bear."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser

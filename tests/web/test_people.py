@@ -89,7 +89,6 @@ def test_a_key_is_shown_once_and_can_be_revoked(stage: Stage, visit: Any) -> Non
 
 def test_an_administrator_changes_a_role(stage: Stage, visit: Any) -> None:
     """The page of users invites, and changes roles in place."""
-    stage.add_person("admin")
     page = visit("admin").open("/users")
     page.get_by_role("button", name="Invite").click()
     page.get_by_role("dialog").get_by_label("E-mail address").fill("new@example.org")

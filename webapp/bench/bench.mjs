@@ -82,7 +82,7 @@ async function measureEditor(browser, state) {
   await page.goto(`${base}/tracks/${longTrack}`);
   const summary = page.getByText(/beats in .* bars/);
   await summary.waitFor({ state: "attached" });
-  console.log(`editor: ${(await summary.textContent())?.split(",")[0]}`);
+  console.log(`editor: ${(await summary.textContent())?.split(" in ")[0]}`);
   await page.waitForFunction(() => document.querySelector("button[aria-label='Play']:not(:disabled)"), undefined, { timeout: 120_000 });
   const press = "dispatchEvent(new KeyboardEvent('keydown', { key: given[step % given.length], bubbles: true }))";
   const keys = (...list) => list;

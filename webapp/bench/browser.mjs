@@ -1,10 +1,12 @@
 import { chromium } from "playwright-core";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+/** Chromium: that of `K1_CHROMIUM`, or Debian's. */
+export const PROGRAM = process.env.K1_CHROMIUM ?? "/usr/bin/chromium";
+export const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-/** Starts Chromium, that of `K1_CHROMIUM` or Debian's. */
+/** Starts Chromium. */
 export function startBrowser() {
-  return chromium.launch({ executablePath: process.env.K1_CHROMIUM ?? "/usr/bin/chromium", args: FLAGS });
+  return chromium.launch({ executablePath: PROGRAM, args: FLAGS });
 }
 
 /** Signs in by a one-time link, and returns what the browser holds then. */

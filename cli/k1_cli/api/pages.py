@@ -1,6 +1,6 @@
 """Reads lists of the API page by page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from k1_cli.api.client import GatewayClient
@@ -9,10 +9,13 @@ from k1_cli.json_types import JsonObject
 _PAGE: Final = 200
 
 
-def all_items(gateway: GatewayClient, path: str) -> Iterator[JsonObject]:
+def all_items(
+    gateway: GatewayClient, path: str, filters: Mapping[str, str] | None = None
+) -> Iterator[JsonObject]:
     """Yield the items of every page of a list."""
-    page = gateway.request("GET", path, params={"limit": _PAGE})
+    params = {**(filters or {}), "limit": _PAGE}
+    page = gateway.request("GET", path, params=params)
     yield from page["items"]
     while cursor := page.get("next_cursor"):
-        page = gateway.request("GET", path, params={"limit": _PAGE, "cursor": cursor})
+        page = gateway.request("GET", path, params={**params, "cursor": cursor})
         yield from page["items"]

@@ -42,6 +42,13 @@ def deploy(
     observe: Annotated[
         float | None, typer.Option(min=0, help="Observe each batch for so many seconds; 10 by default.")
     ] = None,
+    quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS/BARS",
+            help="Go on only if the first batch drifts by at most MS for so many bars: 20/8. Otherwise roll back.",
+        ),
+    ] = None,
     at: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +97,7 @@ def deploy(
     if at is not None and on_downbeat is not None:
         raise typer.BadParameter("give --at or --on-downbeat")
     moment = check_activation_time(at, datetime.now(UTC)) if at is not None else None
-    strategy = build_strategy(canary, batch_size, max_failures, observe)
+    strategy = build_strategy(canary, batch_size, max_failures, observe, quality)
     with open_gateway(home) as gateway:
         track_id = find_track(gateway, track)
         request = build_request(

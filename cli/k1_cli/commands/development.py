@@ -1,4 +1,4 @@
-"""The commands `k1 test`, `k1 check` and `k1 doctor`."""
+"""The commands `k1 test`, `k1 check`, `k1 soak` and `k1 doctor`."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -42,6 +42,25 @@ def test(context: typer.Context) -> None:
     # The workers share the cores; threads of a numerical library would only wait for one another.
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     command = [sys.executable, "-m", "pytest", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+    raise typer.Exit(done.returncode)
+
+
+def soak(
+    *,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long the load lasts.")] = 3.0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of all random choices; 0 for a new one.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the report as JSON to this file.")
+    ] = None,
+) -> None:
+    """Run a whole system under load while random processes are killed, then check that nothing was lost.
+
+    Example: ./k1 soak --minutes 3 --report soak.json
+    """
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    command = [sys.executable, "-m", "tests.soak", "--minutes", str(minutes), "--seed", str(seed)]
+    command += ["--report", str(report.absolute())] if report is not None else []
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
     raise typer.Exit(done.returncode)
 

@@ -9,18 +9,23 @@ from k1_cli.errors import CommandError
 from k1_cli.json_types import JsonObject
 
 _MAX_FAILURES: Final = re.compile(r"[0-9]{1,6}|100%|[0-9]{1,2}%")
+_QUALITY: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)/([0-9]{1,3})")
 _SOON: Final = timedelta(minutes=5)
 
 
 def build_strategy(
-    canary: int | None, batch_size: int | None, max_failures: str | None, observe: float | None
+    canary: int | None,
+    batch_size: int | None,
+    max_failures: str | None,
+    observe: float | None,
+    quality: str | None = None,
 ) -> JsonObject:
     """Return the rollout strategy with the given options only; the contract has defaults for the others.
 
-    `max_failures`: a count such as `3` or a share such as `10%`.
+    `max_failures`: a count such as `3` or a share such as `10%`. `quality`: `MS/BARS` such as `20/8`.
 
     Raises:
-        CommandError: `max_failures` is neither.
+        CommandError: `max_failures` or `quality` has another form.
     """
     if max_failures is not None and not _MAX_FAILURES.fullmatch(max_failures):
         raise CommandError(
@@ -31,8 +36,18 @@ def build_strategy(
         "batch_size": batch_size,
         "max_failures": int(max_failures) if max_failures and max_failures.isdecimal() else max_failures,
         "observe_seconds": observe,
+        "quality": None if quality is None else _parse_quality(quality),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _parse_quality(text: str) -> JsonObject:
+    found = _QUALITY.fullmatch(text)
+    if found is None:
+        raise CommandError(
+            f"--quality: {text} is no bound: write MS/BARS, such as 20/8 for 20 ms over 8 bars"
+        )
+    return {"max_drift_ms": float(found[1]), "bars": int(found[2])}
 
 
 def check_activation_time(text: str, now: datetime) -> str:

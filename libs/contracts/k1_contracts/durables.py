@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k1_contracts import subjects
 from k1_contracts.descriptors import Event, messages_in
-from k1_contracts.messages import analysis, telemetry
+from k1_contracts.messages import alarms, analysis, telemetry
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.catalogue import (
     beats,
@@ -68,6 +68,7 @@ _EVENT_MODULES = (
     job_moves,
     deployments,
     telemetry,
+    alarms,
 )
 
 
@@ -133,6 +134,13 @@ WEBHOOKS = Durable(
     ack_wait=timedelta(seconds=15),
     max_deliver=40,
 )
+TELEMETRY_EVENTS = Durable(
+    EVENTS,
+    "telemetry-events",
+    _received_by("telemetry"),
+    ack_wait=timedelta(seconds=15),
+    max_deliver=40,
+)
 TELEMETRY_PRESENCE = Durable(
     DEVICES,
     "telemetry-presence",
@@ -171,6 +179,7 @@ DURABLES = (
     DEPLOY,
     DEPLOY_DEVICES,
     WEBHOOKS,
+    TELEMETRY_EVENTS,
     TELEMETRY_PRESENCE,
     TELEMETRY_SAMPLES,
     TELEMETRY_STORE,

@@ -7,7 +7,7 @@ from pydantic import StringConstraints
 from ulid import ULID
 
 Prefix = Literal[
-    "trk", "job", "dep", "art", "upl", "evt", "wrk", "lnk", "usr", "ses", "key", "whk", "dlv",
+    "trk", "job", "dep", "art", "upl", "evt", "wrk", "lnk", "usr", "ses", "key", "whk", "dlv", "alm",
 ]  # fmt: skip
 
 _BODY = "[0-9A-HJKMNP-TV-Z]{26}"
@@ -22,6 +22,7 @@ LinkId = Annotated[str, StringConstraints(pattern=f"^lnk_{_BODY}$")]
 DeploymentId = Annotated[str, StringConstraints(pattern=f"^dep_{_BODY}$")]
 WebhookId = Annotated[str, StringConstraints(pattern=f"^whk_{_BODY}$")]
 DeliveryId = Annotated[str, StringConstraints(pattern=f"^dlv_{_BODY}$")]
+AlarmId = Annotated[str, StringConstraints(pattern=f"^alm_{_BODY}$")]
 UserId = Annotated[str, StringConstraints(pattern=f"^usr_{_BODY}$")]
 SessionId = Annotated[str, StringConstraints(pattern=f"^ses_{_BODY}$")]
 KeyId = Annotated[str, StringConstraints(pattern=f"^key_{_BODY}$")]

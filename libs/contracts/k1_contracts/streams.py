@@ -45,6 +45,8 @@ class Bucket:
     readers: tuple[str, ...] = ()
     """Further services that read it."""
     max_bytes: int = 256 * MIB
+    is_watched: bool = True
+    """Whether its readers watch it; those of other buckets only get keys."""
 
 
 EVENTS = "EVENTS"
@@ -64,14 +66,16 @@ STREAMS = (
             "track.>",
             "analysis.>",
             "beats.>",
+            "graph.>",
             "artefact.>",
             "storage.>",
             "deploy.>",
             "device.online",
             "device.offline",
             "device.alarm",
+            "alarm.>",
         ),
-        "Events and commands of tracks, analyses, storage and deployments",
+        "Events and commands of tracks, analyses, storage, deployments and alarms",
         max_age=timedelta(days=14),
         max_bytes=1024 * MIB,
         readers=("gateway",),
@@ -116,8 +120,8 @@ STREAMS = (
     ),
     Stream(
         LIVE,
-        ("live.job.*", "live.deploy.*", "live.telemetry.*"),
-        "Progress and readings, kept for the viewers that were away",
+        ("live.job.*", "live.deploy.*", "live.telemetry.*", "live.fleet.*"),
+        "Progress, readings and figures of the fleet, kept for the viewers that were away",
         max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,
         readers=("gateway",),
@@ -212,6 +216,15 @@ RATE_LIMITS = Bucket(
     writers=("gateway",),
     max_bytes=64 * MIB,
 )
+MAINTENANCE = Bucket(
+    "MAINTENANCE",
+    "Whether a backup keeps changes out; it ends by itself when the backup no longer renews it",
+    ttl=timedelta(seconds=30),
+    writers=(),
+    readers=("gateway", "ingest", "catalogue", "deploy", "telemetry"),
+    max_bytes=MIB,
+    is_watched=False,
+)
 BUCKETS = (
     JOB_PROGRESS,
     JOB_CANCELS,
@@ -224,4 +237,5 @@ BUCKETS = (
     PRESENCE,
     LEADERS,
     RATE_LIMITS,
+    MAINTENANCE,
 )

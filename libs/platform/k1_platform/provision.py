@@ -12,7 +12,7 @@ import nats
 from k1_platform.nats.connection import connect_options
 from k1_platform.nats.provision import provision_bus
 from k1_platform.observability.logging import configure_logging
-from k1_platform.settings import NatsSettings, ObjectStoreSettings, ObservabilitySettings
+from k1_platform.settings import NatsSettings, ObjectStoreSettings, ObservabilitySettings, ProvisionSettings
 from k1_platform.storage.objects import ObjectStore
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,9 @@ async def provision() -> None:
     )
     objects = ObjectStore(ObjectStoreSettings())
     try:
-        await asyncio.gather(provision_bus(client.jetstream()), objects.ensure_bucket())
+        await asyncio.gather(
+            provision_bus(client.jetstream(), replicas=ProvisionSettings().replicas), objects.ensure_bucket()
+        )
     finally:
         objects.close()
         await client.close()

@@ -44,6 +44,19 @@ class NatsKeysSettings(BaseSettings):
     )
 
 
+class ProvisionSettings(BaseSettings):
+    """The settings K1_PROVISION_*, for the program that creates streams, durables and buckets."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_PROVISION_", frozen=True)
+
+    replicas: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="On how many NATS servers each stream and bucket is stored; 3 on a cluster of three.",
+    )
+
+
 class TlsSettings(BaseSettings):
     """The settings K1_TLS and K1_TLS_NAMES, for the program that makes certificates."""
 
@@ -107,11 +120,18 @@ class SigningSettings(BaseSettings):
 
 
 class ObservabilitySettings(BaseSettings):
-    """The settings K1_LOG_LEVEL and OTEL_EXPORTER_OTLP_ENDPOINT."""
+    """The settings K1_LOG_LEVEL, K1_SENTRY_DSN, K1_ENVIRONMENT and OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    sentry_dsn: SecretStr | None = Field(
+        default=None,
+        description="The address (DSN) of a Sentry-compatible server that receives errors; without it none are sent.",
+    )
+    environment: str = Field(
+        default="production", description="The name of the installation in error reports and traces."
+    )
     otlp_endpoint: str | None = Field(
         default=None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -142,6 +162,12 @@ class HttpSettings(BaseSettings):
         gt=0,
         description="How long a connection is kept between two requests, in seconds; longer than a proxy in "
         "front of this service keeps it.",
+    )
+    drain_s: float = Field(
+        default=0,
+        ge=0,
+        description="How long after SIGTERM the service still takes requests while /readyz answers 503, in seconds; "
+        "longer than a load balancer needs to notice.",
     )
     tls_cert: Path | None = Field(
         default=None,

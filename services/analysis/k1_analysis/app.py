@@ -1,14 +1,19 @@
 """Wires the analysis service: worker pools, job queue, worker, and handlers.
 
-The service turns audio into artefacts. It owns no data: the catalogue keeps tracks and jobs.
+The service turns audio into artefacts. It owns no data: the catalogue keeps tracks and jobs. Its role says which part of
+it this process runs: the front fills the queue and responds to queries, workers run the jobs.
 """
+
+from functools import partial
 
 from prometheus_client import Gauge
 
 from k1_analysis.copies.audio_copier import AudioCopier
 from k1_analysis.handlers import register
+from k1_analysis.jobs.backlog import BacklogMetric
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.metrics import JobMetrics
 from k1_analysis.jobs.queue import JobQueue
 from k1_analysis.jobs.tasks import run_task, warm_up
 from k1_analysis.jobs.worker import Worker
@@ -66,43 +71,62 @@ def _limits(settings: AnalysisSettings, timeout_s: float) -> WorkerLimits:
 
 
 async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
-    """Open what the service needs, register its handlers and start its background tasks."""
+    """Open what the role of this process needs, register its handlers and start its background tasks."""
     bus = runtime.bus
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
-    job_pool, request_pool = make_job_pool(settings), make_request_pool(settings)
-    for pool in (job_pool, request_pool):
-        runtime.cleanup.callback(pool.close)
-        pool.start()
+    runtime.checks["object store"] = objects.check
+    for durable in ANALYSIS_LANES:
+        runtime.checks[f"durable {durable.name}"] = durable_check(bus.jetstream, durable)
+    registry = WorkerRegistry(bus.jetstream, JobQueue(bus.client, bus.jetstream))
+    if settings.role != "worker":
+        _wire_front(runtime, settings, objects, registry)
+    if settings.role != "front":
+        _wire_worker(runtime, settings, objects, registry)
 
-    queue = JobQueue(bus.client, bus.jetstream)
+
+def _wire_front(
+    runtime: Runtime, settings: AnalysisSettings, objects: ObjectStore, registry: WorkerRegistry
+) -> None:
+    """Put jobs on the queue, respond to queries and export the backlog; one process at least always does this."""
+    bus = runtime.bus
+    pool = _start_pool(runtime, make_request_pool(settings))
+    register(
+        bus, registry, GraphSimulator(objects, pool), BeatApplier(objects, pool), AudioCopier(objects, pool)
+    )
+    runtime.checks[f"durable {ANALYSIS_INTAKE.name}"] = durable_check(bus.jetstream, ANALYSIS_INTAKE)
+    backlog = BacklogMetric(bus.jetstream)
+    runtime.registry.register(backlog)
+    runtime.background(backlog.keep_current, "backlog")
+
+
+def _wire_worker(
+    runtime: Runtime, settings: AnalysisSettings, objects: ObjectStore, registry: WorkerRegistry
+) -> None:
+    """Run jobs; any number of processes may do this, also none."""
+    bus = runtime.bus
+    pool = _start_pool(runtime, make_job_pool(settings))
     worker = Worker(
         bus,
-        queue,
+        registry.queue,
         Cancellations(bus.client, bus.jetstream),
-        JobRunner(objects, job_pool, settings.max_minutes),
+        JobRunner(objects, pool, settings.max_minutes),
+        JobMetrics(runtime.registry),
         pod=settings.pod,
         slots=settings.slots,
         stop_timeout_s=settings.stop_timeout_s,
     )
-    registry = WorkerRegistry(bus.jetstream, queue, worker, settings.pod)
-
-    register(
-        bus,
-        registry,
-        GraphSimulator(objects, request_pool),
-        BeatApplier(objects, request_pool),
-        AudioCopier(objects, request_pool),
-    )
-    runtime.background(registry.keep_registered, "presence")
+    runtime.background(partial(registry.keep_registered, worker, settings.pod), "presence")
     runtime.background(worker.run, "worker", cancel_interval_s=settings.stop_timeout_s + CANCEL_INTERVAL_S)
-
-    runtime.checks["object store"] = objects.check
-    for durable in (ANALYSIS_INTAKE, *ANALYSIS_LANES):
-        runtime.checks[f"durable {durable.name}"] = durable_check(bus.jetstream, durable)
     busy = Gauge("k1_analysis_busy_slots", "Slots that analyse a song", registry=runtime.registry)
     busy.set_function(lambda: sum(slot.job_id is not None for slot in worker.slots))
     warm = Gauge(
         "k1_analysis_warm_children", "Worker processes waiting for a song", registry=runtime.registry
     )
-    warm.set_function(lambda: job_pool.warm)
+    warm.set_function(lambda: pool.warm)
+
+
+def _start_pool(runtime: Runtime, pool: WorkerPool) -> WorkerPool:
+    runtime.cleanup.callback(pool.close)
+    pool.start()
+    return pool

@@ -1,12 +1,15 @@
 """Settings of the analysis service, from the environment variables K1_ANALYSIS_*."""
 
-import os
 import socket
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from k1_platform.processes.cpus import available_cpus
 from k1_platform.settings import HttpSettings
+
+Role = Literal["all", "front", "worker"]
 
 
 class AnalysisSettings(HttpSettings):
@@ -14,10 +17,14 @@ class AnalysisSettings(HttpSettings):
 
     model_config = SettingsConfigDict(env_prefix="K1_ANALYSIS_", frozen=True)
 
+    role: Role = Field(
+        default="all",
+        description="front: puts jobs on the queue and responds to queries; worker: runs jobs; all: both.",
+    )
     slots: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)),
+        default_factory=available_cpus,
         ge=1,
-        description="Songs analysed at once; one per core.",
+        description="Songs analysed at once; one per core, or per core of the CPU quota of the container.",
     )
     pod: str = Field(
         default_factory=socket.gethostname, description="The name of this pod among the workers."

@@ -10,9 +10,11 @@ from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import CopyTheAudio, MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.graph_versions import GraphVersions
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.beats.store import current_override
 from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -27,7 +29,7 @@ from k1_catalogue.handlers import ArtefactQueries, consume_events, serve_queries
 from k1_catalogue.history.queries import HistoryQueries
 from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
-from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.metrics import JobMetrics
 from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.jobs.retention import JobRetention
@@ -48,6 +50,7 @@ from k1_contracts.messages.catalogue.graphs import GRAPH_RUN, GraphSimulated, Si
 from k1_contracts.messages.catalogue.media import AUDIO_COPY, AudioCopied, CopyAudio
 from k1_platform.auth.signing import load_keys
 from k1_platform.nats.health import durable_check
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.nats.rpc import request
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
@@ -79,7 +82,7 @@ async def wire(runtime: Runtime) -> None:
     runtime.cleanup.push_async_callback(pool.close)
     maps = MapStore.connect(MongoSettings())
     runtime.cleanup.callback(maps.close)
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     jetstream, broker = runtime.bus.jetstream, runtime.bus.broker
     keys = load_keys(SigningSettings().signing_keys)
@@ -96,22 +99,25 @@ async def wire(runtime: Runtime) -> None:
     async def copy_audio(query: CopyAudio) -> AudioCopied:
         return await request(broker, AUDIO_COPY, query, timeout_s=_COPY_TIMEOUT_S)
 
+    prices = Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months)
     jobs = JobQueries(
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=cancels,
-        prices=Prices(settings.price_cpu_hour, settings.price_gib_month, settings.price_keep_months),
+        prices=prices,
         max_unfinished=settings.max_unfinished_jobs,
         clock=_now,
     )
     places = await jetstream.key_value(streams.JOB_PLACES.name)
     tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
-    storage = _storage_queries(pool, objects, settings, runtime)
+    maintenance_mode = MaintenanceMode(jetstream)
+    storage = _storage_queries(pool, objects, settings, runtime, maintenance_mode)
+    writer = VersionWriter(pool, maps, VersionBuilder(objects, shows))
     consume_events(
         runtime.bus,
         uploads=TrackUploadHandlers(pool),
-        jobs=JobEventHandlers(pool, maps, objects, shows, EstimateErrors(runtime.registry)),
+        jobs=JobEventHandlers(pool, maps, objects, shows, JobMetrics(runtime.registry, prices)),
         deployments=DeploymentEventHandlers(pool),
         workers=settings.consumers,
     )
@@ -130,10 +136,12 @@ async def wire(runtime: Runtime) -> None:
         artefacts=_artefact_queries(pool, objects, settings, copy_audio),
         storage=storage,
         beats=BeatQueries(pool, maps),
-        editor=BeatEditor(pool, maps, VersionBuilder(objects, shows), apply_beats, run_graph, _now),
+        editor=BeatEditor(writer, apply_beats, run_graph, _now),
+        graph_versions=GraphVersions(writer, run_graph, _now),
     )
-    runtime.background(OutboxRelay(pool, broker, SCHEMA).run, "outbox relay")
-    runtime.background(Purger(pool, maps, objects, _now).run, "purge of deleted tracks")
+    runtime.background(OutboxRelay(pool, broker, SCHEMA, maintenance_mode.is_frozen).run, "outbox relay")
+    purger = Purger(pool, maps, objects, _now, is_paused=maintenance_mode.keeps_objects)
+    runtime.background(purger.run, "purge of deleted tracks")
     retention = JobRetention(pool, timedelta(days=settings.keep_jobs_days), _now)
     runtime.background(retention.run, "removal of old jobs")
     job_gauge = Gauge("k1_catalogue_jobs", "Analysis jobs by status", ["status"], registry=runtime.registry)
@@ -160,7 +168,11 @@ def _artefact_queries(
 
 
 def _storage_queries(
-    pool: Pool, objects: ObjectStore, settings: CatalogueSettings, runtime: Runtime
+    pool: Pool,
+    objects: ObjectStore,
+    settings: CatalogueSettings,
+    runtime: Runtime,
+    maintenance_mode: MaintenanceMode,
 ) -> StorageQueries:
     rules = CleanupRules(
         safety_age=timedelta(hours=settings.cleanup_min_age_hours),
@@ -174,6 +186,7 @@ def _storage_queries(
         gauges=StorageGauges(runtime.registry),
         quota_bytes=settings.storage_quota_bytes,
         disk=settings.storage_disk,
+        is_paused=maintenance_mode.keeps_objects,
     )
 
 

@@ -162,12 +162,17 @@ def operation_invalid(reason: Exception) -> QueryError:
 
 
 def override_changed() -> QueryError:
-    message = "Someone else has set the beats since you read them; read them again and repeat your change."
+    message = (
+        "Someone has made a newer version since you read these beats; read them again and repeat your change."
+    )
     return QueryError("override_changed", message, HTTPStatus.PRECONDITION_FAILED)
 
 
-def override_missing(track_id: str, version: int) -> QueryError:
-    message = f"The beats of version {version} of {track_id} are those of the automatic analysis already."
+def override_missing(track_id: str, base_version: int) -> QueryError:
+    message = (
+        f"The newest version made of version {base_version} of {track_id} has its automatic beats already; "
+        "to use an earlier one again, set it as the current version."
+    )
     return QueryError("override_missing", message, HTTPStatus.NOT_FOUND)
 
 
@@ -218,6 +223,11 @@ def cleanup_running() -> QueryError:
     return QueryError("cleanup_running", message, HTTPStatus.CONFLICT)
 
 
-def base_map_missing(version: int) -> QueryError:
-    message = f"The map of version {version}, which the beats belong to, is no longer stored; analyse the song again."
+def maintenance() -> QueryError:
+    message = "A backup is being made, so nothing is removed from the store; clean up when it has ended."
+    return QueryError("maintenance", message, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def map_not_stored(version: int) -> QueryError:
+    message = f"The map of version {version} is no longer stored; analyse the song again."
     return QueryError("artefact_missing", message, HTTPStatus.NOT_FOUND)

@@ -6,6 +6,7 @@ from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.artefacts.media import MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
+from k1_catalogue.beats.graph_versions import GraphVersions
 from k1_catalogue.beats.queries import BeatQueries
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.deployments.event_handlers import DeploymentEventHandlers
@@ -39,6 +40,7 @@ from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
+from k1_contracts.messages.catalogue.graph_edits import GRAPH_SAVE_VERSION, GRAPH_VALIDATE
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -136,6 +138,7 @@ def serve_queries(
     storage: StorageQueries,
     beats: BeatQueries,
     editor: BeatEditor,
+    graph_versions: GraphVersions,
 ) -> None:
     """Answer the queries of the gateway and of deploy."""
     handlers = [
@@ -159,6 +162,8 @@ def serve_queries(
         QueryHandler(ANALYSIS_REQUEST, jobs.request_analysis),
         QueryHandler(GRAPH_GET, graphs.get_graph),
         QueryHandler(GRAPH_PUT, graphs.put_graph),
+        QueryHandler(GRAPH_VALIDATE, graphs.validate_graph),
+        QueryHandler(GRAPH_SAVE_VERSION, graph_versions.save),
         QueryHandler(GRAPH_SIMULATE, graphs.simulate),
         QueryHandler(NODE_LIST, reference.list_node_types),
         QueryHandler(KEY_LIST, reference.list_keys),

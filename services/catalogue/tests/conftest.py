@@ -14,6 +14,8 @@ from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry
 
 from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.deployments.store import newest_deployments
 from k1_catalogue.edits.batch import TrackBatches
 from k1_catalogue.edits.purge import Purger
@@ -22,7 +24,7 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.jobs.cost import Prices
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
-from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.metrics import JobMetrics
 from k1_catalogue.jobs.moves import JobMoves
 from k1_catalogue.jobs.queries import JobQueries
 from k1_catalogue.maps import store as map_store
@@ -43,6 +45,7 @@ from tests.support.infrastructure import Infrastructure
 from tests.support.waiting import PATIENCE_S
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+PRICES = Prices(cpu_hour=0.04, gib_month=0.023, keep_months=12)
 
 
 @pytest.fixture(scope="session")
@@ -120,9 +123,23 @@ def shows(pool: Pool, objects: ObjectStore, keys: KeyRing) -> ShowBuilder:
 
 
 @pytest.fixture
-def job_events(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> JobEventHandlers:
+def job_metrics() -> CollectorRegistry:
+    """The registry of the metrics of jobs."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def writer(pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder) -> VersionWriter:
+    """The writer of versions that people make."""
+    return VersionWriter(pool, maps, VersionBuilder(objects, shows))
+
+
+@pytest.fixture
+def job_events(
+    pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder, job_metrics: CollectorRegistry
+) -> JobEventHandlers:
     """The handlers of the events of uploads and analyses."""
-    return JobEventHandlers(pool, maps, objects, shows, EstimateErrors(CollectorRegistry()))
+    return JobEventHandlers(pool, maps, objects, shows, JobMetrics(job_metrics, PRICES))
 
 
 @pytest.fixture
@@ -150,7 +167,7 @@ async def job_queries(pool: Pool, jetstream: JetStreamContext) -> JobQueries:
         pool=pool,
         progress=await jetstream.key_value(streams.JOB_PROGRESS.name),
         cancels=await jetstream.key_value(streams.JOB_CANCELS.name),
-        prices=Prices(cpu_hour=0.04, gib_month=0.023, keep_months=12),
+        prices=PRICES,
         max_unfinished=3,
         clock=lambda: NOW,
     )

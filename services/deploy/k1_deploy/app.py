@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -26,8 +26,10 @@ from k1_deploy.devices.presence_cache import PresenceWatcher
 from k1_deploy.handlers import consume_events, consume_hellos, serve_queries, subscribe_devices
 from k1_deploy.orchestration.device_commands import DeviceCommands
 from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.gauges import DeployGauges
 from k1_deploy.orchestration.live_feed import LiveFeed
 from k1_deploy.orchestration.reconciler import Reconciler
+from k1_deploy.orchestration.retention import DeploymentRetention
 from k1_deploy.orchestration.scheduler import DeploymentScheduler
 from k1_deploy.orchestration.signal_intake import SignalIntake
 from k1_deploy.orchestration.step_metrics import StepMetrics
@@ -36,6 +38,7 @@ from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.orchestration.storage.device_locks import DeviceLockLookup
 from k1_deploy.requests.bundle_queries import BundleQueries
 from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.requests.fleet_queries import FleetQueries
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.requests.plans import Planner
 from k1_deploy.saga.entries import truncate_to_ms
@@ -46,6 +49,7 @@ from k1_platform.nats.accounts import AccountRejectedError
 from k1_platform.nats.client import Bus
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.nats.health import durable_check
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.nats.mqtt_state import purge_sessions
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
@@ -66,7 +70,7 @@ async def wire(runtime: Runtime) -> None:
     settings = DeploySettings()
     pool = await open_pool(PostgresSettings(), runtime.name)
     runtime.cleanup.push_async_callback(pool.close)
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     bus, catalogue, lookup = runtime.bus, CatalogueClient(runtime.bus.broker), DeviceLockLookup()
     device_errors = DeviceErrors(bus.client)
@@ -106,10 +110,12 @@ async def wire(runtime: Runtime) -> None:
         ),
         planner=Planner(pool, presence.cache, lookup, catalogue.get_bundle, catalogue.compare, _now),
         deployment_queries=DeploymentQueries(pool, scheduler.percents, _now),
+        fleet_queries=FleetQueries(pool, presence.cache),
     )
     runtime.background(scheduler.run, "scheduler")
     runtime.background(reconciler.run, "reconciler")
-    _run_maintenance(runtime, pool)
+    gauges = DeployGauges(runtime.registry, presence.cache)
+    _run_maintenance(runtime, pool, gauges, timedelta(days=settings.keep_days))
     runtime.checks |= {
         "postgres": lambda: check_database(pool),
         "objects": objects.check,
@@ -118,12 +124,16 @@ async def wire(runtime: Runtime) -> None:
     }
 
 
-def _run_maintenance(runtime: Runtime, pool: Pool) -> None:
+def _run_maintenance(runtime: Runtime, pool: Pool, gauges: DeployGauges, keep: timedelta) -> None:
     """Publish the events of the outbox, remove old rows and count the deployments."""
     counted = Gauge("k1_deploy_deployments", "Deployments by status", ["status"], registry=runtime.registry)
-    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, deployment_store.count_by_status)
+    count = deployment_store.count_by_status
+    maintenance = Maintenance(pool, SCHEMA, runtime.registry, counted, count, measure=gauges.measure)
     runtime.background(maintenance.run, "maintenance")
-    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA).run, "outbox relay")
+    mode = MaintenanceMode(runtime.bus.jetstream)
+    runtime.background(OutboxRelay(pool, runtime.bus.broker, SCHEMA, mode.is_frozen).run, "outbox relay")
+    retention = DeploymentRetention(pool, keep, _now, mode.keeps_objects)
+    runtime.background(retention.run, "removal of old deployments")
 
 
 def _executor_factory(

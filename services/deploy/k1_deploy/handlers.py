@@ -21,6 +21,7 @@ from k1_contracts.messages.deploy.devices import (
     DEVICE_LIST,
     DEVICE_REVOKE,
 )
+from k1_contracts.messages.fleet import FLEET_DEVICES
 from k1_contracts.messages.telemetry import DEVICE_ALARM
 from k1_deploy.devices.device_link.chunk_requests import ChunkRequests
 from k1_deploy.devices.device_link.link import DeviceLink
@@ -30,6 +31,7 @@ from k1_deploy.devices.presence_cache import PresenceWatcher
 from k1_deploy.orchestration.signal_intake import SignalIntake
 from k1_deploy.requests.bundle_queries import BundleQueries
 from k1_deploy.requests.deployment_queries import DeploymentQueries
+from k1_deploy.requests.fleet_queries import FleetQueries
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.requests.plans import Planner
 from k1_platform.nats.client import Bus
@@ -66,6 +68,7 @@ def serve_queries(
     device_queries: DeviceQueries,
     planner: Planner,
     deployment_queries: DeploymentQueries,
+    fleet_queries: FleetQueries,
 ) -> None:
     """Subscribe to the queries of the gateway and of `k1`."""
     handlers = [
@@ -74,6 +77,7 @@ def serve_queries(
         QueryHandler(DEPLOYMENT_LIST, deployment_queries.list_deployments),
         QueryHandler(DEPLOYMENT_GET, deployment_queries.get_deployment),
         QueryHandler(DEPLOYMENT_CONTROL, deployment_queries.control),
+        QueryHandler(FLEET_DEVICES, fleet_queries.get_fleet_devices),
         QueryHandler(DEVICE_LIST, device_queries.list_devices),
         QueryHandler(DEVICE_GET, device_queries.get_device),
         QueryHandler(DEVICE_ADD, device_queries.add_devices),

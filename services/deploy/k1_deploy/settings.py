@@ -44,6 +44,12 @@ class DeploySettings(HttpSettings):
         description="How long after a success drift rolls a device back and the bundle before is kept on it.",
     )
 
+    keep_days: float = Field(
+        default=30,
+        gt=0,
+        description="How long deployments that have ended are kept with their logs; the newest of each device always.",
+    )
+
     def device_servers(self) -> DeviceServers:
         """Return what is installed on a device beside its credential.
 

@@ -95,11 +95,13 @@ async def running_scheduler(
             await running
 
 
-async def request(harness: DeploymentHarness, device_ids: Sequence[str], **changes: Any) -> str:
-    """Open a deployment of the new bundle."""
+async def request(
+    harness: DeploymentHarness, device_ids: Sequence[str], *, bundle: BundleInfo | None = None, **changes: Any
+) -> str:
+    """Open a deployment of the new bundle, or of another description of it."""
 
     async def get_bundle(_: GetBundle) -> BundleInfo:
-        return harness.new
+        return bundle or harness.new
 
     body = RequestDeployment.model_validate(
         {

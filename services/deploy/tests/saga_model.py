@@ -21,6 +21,7 @@ from k1_deploy.saga.entries import (
     LogEntry,
     Opened,
     Outcome,
+    QualityMeasured,
     command_id,
     from_json,
     to_json,
@@ -28,7 +29,7 @@ from k1_deploy.saga.entries import (
 from k1_deploy.saga.execution import Decision, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import ReconciledSignal, Signal, entries_for
 from k1_deploy.saga.state import LOCKING, State
-from k1_deploy.saga.steps import ActivateBatch, DeviceStep, WriteEntry
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, MeasureQuality, WriteEntry
 from k1_deploy.saga.transitions import admit, fold
 
 DEPLOYMENT = "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
@@ -314,7 +315,25 @@ class ExecutorModel:
         return not self.works and plan_execution(self.state, self.model.now).is_idle
 
     def _work(self, work: Work) -> Generator[None, None, None]:
-        return self._activate(work) if isinstance(work, ActivateBatch) else self._device_step(work)
+        match work:
+            case ActivateBatch():
+                return self._activate(work)
+            case MeasureQuality():
+                return self._measure(work)
+            case DeviceStep():
+                return self._device_step(work)
+
+    def _measure(self, step: MeasureQuality) -> Generator[None, None, None]:
+        """Let a bar pass for each device; one whose activation was faulty drifts."""
+        for device_id in step.device_ids:
+            yield
+            drifts = self.model.devices[device_id].on_activation in {"lie", "crash_old"}
+            reason = "it drifts" if drifts else None
+            self.write(
+                QualityMeasured(
+                    at=self.model.now, device_id=device_id, passed=not drifts, bars=1, reason=reason
+                )
+            )
 
     def _intent(self, step: str, device_id: str, round_: int = 0, at: datetime | None = None) -> Intent:
         return Intent.model_validate(

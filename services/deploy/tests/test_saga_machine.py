@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from k1_contracts.messages.deploy.deployments import Strategy
+from k1_contracts.messages.deploy.deployments import Quality, Strategy
 from k1_deploy.saga.entries import from_json
 from k1_deploy.saga.signals import AlarmSignal, ControlSignal, HelloSignal
 from k1_deploy.saga.transitions import fold
@@ -35,6 +35,7 @@ class SagaMachine(RuleBasedStateMachine):
         batch_size=st.one_of(st.none(), st.integers(1, 3)),
         max_failures=st.one_of(st.integers(0, 3), st.sampled_from(["0%", "30%", "100%"])),
         observe=st.sampled_from([0.0, 5.0]),
+        quality=st.sampled_from([None, Quality(max_drift_ms=20, bars=1)]),
         status=st.sampled_from(["checking", "staging", "activating", "activating", "observing", "succeeded"]),
     )
     def begin(
@@ -45,11 +46,16 @@ class SagaMachine(RuleBasedStateMachine):
         batch_size: int | None,
         max_failures: int | str,
         observe: float,
+        quality: Quality | None,
         status: str,
     ) -> None:
         """Everything goes well until `status`."""
         strategy = Strategy(
-            canary=canary, batch_size=batch_size, max_failures=max_failures, observe_seconds=observe
+            canary=canary,
+            batch_size=batch_size,
+            max_failures=max_failures,
+            observe_seconds=observe,
+            quality=quality,
         )
         self.model = SagaModel([f"k1-{number}" for number in range(count)], strategy)
         self.names = 0

@@ -19,7 +19,12 @@ async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
 
 
 async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> None:
-    """The trace of the request contains all steps of all devices."""
+    """The trace of the request contains all steps of all devices, each linked to the trace of the upload.
+
+    The span of an activation says when the device changed: the moment of the first lit beat.
+    """
+    upload = "4bf92f3577b34da6a3ce929d0e0e4736"
+    bundle = harness.new.model_copy(update={"traceparent": f"00-{upload}-00f067aa0ba902b7-01"})
     devices = await harness.add_devices(2, connect=False)
     for device in devices:
         await device.connect()
@@ -29,12 +34,16 @@ async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> 
     ids = [device.id for device in devices]
     async with running_scheduler(harness, tracer=tracer):
         with tracer.start_as_current_span("request") as asking:
-            deployment = await request(harness, ids)
+            deployment = await request(harness, ids, bundle=bundle)
         await until_status(harness, deployment, "succeeded")
     finished = [span for span in spans.get_finished_spans() if _is_about(span, deployment, ids)]
     assert {span.context.trace_id for span in finished if span.context} == {
         asking.get_span_context().trace_id
     }
+    activated = [span.name for span in finished if (span.attributes or {}).get("k1.activated_at")]
+    assert activated == ["deploy activate"] * len(devices)
+    linked = {f"{link.context.trace_id:032x}" for span in finished for link in span.links}
+    assert linked == {upload}
     for device in devices:
         mine = {span.name for span in finished if (span.attributes or {}).get("k1.device_id") == device.id}
         assert mine == {"deploy check", "deploy stage", "deploy activate", "deploy verify"}

@@ -35,6 +35,7 @@ from k1_gateway.openapi.document import make_document
 from k1_gateway.settings import Allowance, GatewaySettings, LimitKind
 from k1_platform.auth.tls import client_context
 from k1_platform.errors import TransientError
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.nats.rpc import request
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
@@ -47,6 +48,10 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
     """Open the HTTP client for ingest, install the middlewares and register the routes."""
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
     runtime.cleanup.push_async_callback(http.close)
+    ingest_http = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
+    )
+    runtime.cleanup.push_async_callback(ingest_http.close)
     headers = ResponseHeaders(settings.allowed_origins, https_only=settings.secure_cookies)
     origins = OriginPolicy.of([settings.host, *settings.allowed_hosts], settings.allowed_origins)
     openapi_json = json.dumps(make_document(ENDPOINTS), ensure_ascii=False).encode()
@@ -54,11 +59,13 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
     context = GatewayContext(
         bus=runtime.bus,
         http=http,
+        ingest_http=ingest_http,
         settings=settings,
         headers=headers,
         rate_limiter=limiter,
         gate=_gate(runtime, settings, http, limiter),
         feed=_feed(runtime),
+        maintenance_mode=MaintenanceMode(runtime.bus.jetstream),
         openapi_json=openapi_json,
         asyncapi_json=json.dumps(make_asyncapi(), ensure_ascii=False).encode(),
         store_tls=client_context(ca) if (ca := ObjectStoreSettings().ca) else True,

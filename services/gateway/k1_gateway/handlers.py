@@ -11,6 +11,7 @@ from aiohttp import web
 from k1_gateway.about.documents import get_docs_page
 from k1_gateway.endpoints.about import ABOUT
 from k1_gateway.endpoints.accounts import ACCOUNTS
+from k1_gateway.endpoints.alarms import ALARMS
 from k1_gateway.endpoints.catalogue.artefacts import ARTEFACTS
 from k1_gateway.endpoints.catalogue.beats import BEATS
 from k1_gateway.endpoints.catalogue.exports import EXPORTS
@@ -43,6 +44,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *BEATS,
     *JOBS,
     *DEVICES,
+    *ALARMS,
     *DEPLOYMENTS,
     *TELEMETRY,
     *LIVE,

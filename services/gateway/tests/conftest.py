@@ -12,6 +12,7 @@ from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Query, messages_in
 from k1_contracts.messages import drift, telemetry_history, webhooks
 from k1_contracts.messages.accounts import authentication, users
+from k1_contracts.messages.alarms import ALARM_ACKNOWLEDGE, ALARM_LIST
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
     JOB_CANCEL,
@@ -26,6 +27,7 @@ from k1_contracts.messages.catalogue.beats import (
     BEAT_OVERRIDE_SAVE,
     BEATS_PREVIEW,
 )
+from k1_contracts.messages.catalogue.graph_edits import GRAPH_SAVE_VERSION, GRAPH_VALIDATE
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -65,6 +67,7 @@ from k1_contracts.messages.deploy.deployment_queries import (
     DEPLOYMENT_PLAN,
 )
 from k1_contracts.messages.deploy.devices import DEVICE_ADD, DEVICE_GET, DEVICE_LIST, DEVICE_REVOKE
+from k1_contracts.messages.fleet import FLEET_GET
 from k1_platform.nats.actors import current_actor
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryHandler, respond
@@ -139,6 +142,8 @@ QUERIES = (
     WORKER_LIST,
     GRAPH_GET,
     GRAPH_PUT,
+    GRAPH_SAVE_VERSION,
+    GRAPH_VALIDATE,
     GRAPH_SIMULATE,
     NODE_LIST,
     PRESET_LIST,
@@ -166,6 +171,9 @@ QUERIES = (
     LINK_REVOKE,
     STORAGE_USAGE,
     STORAGE_CLEANUP,
+    ALARM_LIST,
+    ALARM_ACKNOWLEDGE,
+    FLEET_GET,
     *(
         each
         for module in (users, authentication, webhooks, telemetry_history, drift)
@@ -176,7 +184,7 @@ QUERIES = (
 
 
 class Owners:
-    """Fakes of catalogue, analysis, deploy, telemetry and accounts: they respond with what a test sets, and keep the queries."""
+    """Fakes of the services that own data: they respond with what a test sets, and keep the queries."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus

@@ -1,11 +1,20 @@
 """Graphs through the gateway: the document is the body, its revision the entity tag."""
 
 import json
+from typing import Any
 
 import httpx
 import pytest
 
 from k1_contracts.graph import Violation
+from k1_contracts.messages.catalogue.graph_edits import (
+    GRAPH_SAVE_VERSION,
+    GRAPH_VALIDATE,
+    GraphValidated,
+    GraphVersionSaved,
+    SaveGraphVersion,
+    ValidateGraph,
+)
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -108,6 +117,34 @@ async def test_a_body_that_is_no_json_is_rejected_by_the_gateway(
     response = await http.put(f"{URL}/graph", content=body, headers={"Content-Type": media})
     assert (response.status_code, response.json()["code"]) == refusal
     assert owners.received == []
+
+
+async def test_a_graph_is_saved_as_a_new_version(http: httpx.AsyncClient, owners: Owners) -> None:
+    """The whole body is the graph; condition and key go to the owner, and the tag is that of the new graph."""
+    golden = (samples.GOLDEN / "GraphVersionSaved" / "v1.json").read_text()
+    made = GraphVersionSaved.model_validate_json(golden)
+    owners.respond_with(GRAPH_SAVE_VERSION.subject, made)
+    graph = samples.graph().graph
+    headers = {"If-Match": '"a"', "Idempotency-Key": "one"}
+    response = await http.post(f"{URL}/graph", json=graph, headers=headers)
+    assert (response.status_code, response.headers["ETag"]) == (201, f'"{made.etag}"')
+    assert_matches(response.json(), "GraphVersionSaved")
+    assert owners.received == [
+        SaveGraphVersion(
+            track_id=samples.TRACK, version=2, graph=graph, if_match=["a"], idempotency_key="one"
+        )
+    ]
+
+
+@pytest.mark.parametrize("graph", [samples.graph().graph, None, 7])
+async def test_any_json_is_validated(http: httpx.AsyncClient, owners: Owners, graph: Any) -> None:
+    """A broken graph is no problem of the request: the answer names what is wrong with it."""
+    golden = (samples.GOLDEN / "GraphValidated" / "v1.json").read_text()
+    owners.respond_with(GRAPH_VALIDATE.subject, GraphValidated.model_validate_json(golden))
+    response = await http.post(f"{URL}/graph/validate", json={"graph": graph})
+    assert response.status_code == 200
+    assert_matches(response.json(), "GraphValidated")
+    assert owners.received == [ValidateGraph(track_id=samples.TRACK, version=2, graph=graph)]
 
 
 async def test_a_simulation_is_requested(http: httpx.AsyncClient, owners: Owners) -> None:

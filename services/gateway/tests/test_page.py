@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from k1_gateway.http.endpoint import BASE_PATH
-from k1_gateway.page.bundle import BundleFile, parse_accept_encoding, read_bundle
+from k1_gateway.page.bundle import BundleFile, parse_accept_encoding, read_bundle, read_preloads
 from k1_gateway.page.routes import make_policy
 from k1_platform.settings import ObjectStoreSettings
 
@@ -100,11 +100,41 @@ async def test_a_browser_that_holds_the_content_gets_304(http: httpx.AsyncClient
     assert (await http.get("/", headers={"If-None-Match": '"other"'})).status_code == 200
 
 
-async def test_who_may_be_signed_in_gets_the_first_call_announced(http: httpx.AsyncClient) -> None:
-    """Without a cookie the request would fail, and browsers write failures into the console."""
-    assert "Link" not in (await http.get("/")).headers
-    signed_in = await http.get("/", headers={"Cookie": "k1-access=x"})
-    assert signed_in.headers["Link"] == "</api/v1/me>; rel=preload; as=fetch; crossorigin"
+@pytest.mark.parametrize(
+    ("address", "call", "parts"),
+    [
+        ("/", "/api/v1/tracks?sort=newest&limit=100&offset=0", {"first"}),
+        ("/tracks", "/api/v1/tracks?sort=newest&limit=100&offset=0", {"first"}),
+        ("/tracks?q=rain", None, {"first"}),
+        ("/tracks/trk_1/beats", None, {"first", "track"}),
+        ("/devices", None, {"first"}),
+    ],
+)
+async def test_who_may_be_signed_in_gets_what_the_page_needs_announced(
+    http: httpx.AsyncClient, address: str, call: str | None, parts: set[str]
+) -> None:
+    """The first calls and the code; without a cookie calls would fail, and browsers write that into the console."""
+    assert "Link" not in (await http.get(address, headers=PERSON)).headers
+    response = await http.get(address, headers=PERSON | {"Cookie": "k1-access=x"})
+    links = [link.split(">;") for link in response.headers["Link"].split(", ")]
+    kinds = {target.removeprefix("<"): kind.strip() for target, kind in links}
+    calls = {target for target, kind in kinds.items() if kind == "rel=preload; as=fetch; crossorigin"}
+    assert calls == {"/api/v1/me"} | ({call} if call else set())
+    preloads = read_preloads(BUNDLE)
+    files = {file.removeprefix("/") for file in kinds if file not in calls}
+    assert files == {file for part in parts for file in preloads[part]}
+    assert files <= BUNDLE.keys()
+    assert {kinds[f"/{file}"] for file in files if file.endswith(".js")} == {"rel=modulepreload; crossorigin"}
+    assert {kinds[f"/{file}"] for file in files if file.endswith(".css")} == {
+        "rel=preload; as=style; crossorigin"
+    }
+
+
+async def test_pages_for_everyone_announce_nothing(http: httpx.AsyncClient) -> None:
+    """They make no call that needs a session, and show none of the other pages."""
+    for path in ("/sign-in?token=x", "/reset", "/register"):
+        response = await http.get(path, headers=PERSON | {"Cookie": "k1-access=x"})
+        assert (response.status_code, "Link" in response.headers) == (200, False)
 
 
 async def test_the_page_loads_only_its_own_files(http: httpx.AsyncClient) -> None:

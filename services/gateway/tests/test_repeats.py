@@ -38,6 +38,7 @@ OWNED: Final = {
     "changeTracks",
     "saveBeatOverride",
     "removeBeatOverride",
+    "saveGraphVersion",
     "requestAnalysis",
     "retryJob",
     "requestDeployment",
@@ -46,6 +47,7 @@ OWNED: Final = {
 SAME: Final = {
     "appendToUpload": "the offset says whether the bytes are there already",
     "previewBeats": "it changes nothing",
+    "validateGraph": "it changes nothing",
 }
 SIGNING_IN: Final = {
     "register",

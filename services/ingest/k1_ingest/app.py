@@ -16,6 +16,7 @@ from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.nats.http_actors import act_as_sender
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
@@ -27,7 +28,7 @@ def _now() -> datetime:
 
 async def wire(runtime: Runtime, settings: IngestSettings) -> None:
     """Open the stores, start the probe process, and register the routes and the readiness checks."""
-    objects = ObjectStore(ObjectStoreSettings())
+    objects = ObjectStore(ObjectStoreSettings(), runtime.registry)
     runtime.cleanup.callback(objects.close)
     claims = await ClaimStore.open(runtime.bus.jetstream)
     prober = Prober(settings.probe_processes, settings.max_minutes)
@@ -42,6 +43,7 @@ async def wire(runtime: Runtime, settings: IngestSettings) -> None:
         publisher=publisher,
         prober=prober,
         clock=_now,
+        maintenance_mode=MaintenanceMode(runtime.bus.jetstream),
         max_bytes=settings.max_bytes,
         spool_dir=settings.spool_dir,
     )

@@ -33,6 +33,15 @@ def unsupported_format(detected: str) -> UploadRejectedError:
     )
 
 
+def maintenance() -> UploadRejectedError:
+    """Return the error while a backup keeps changes out; the same upload is accepted after it."""
+    return UploadRejectedError(
+        "maintenance",
+        503,
+        "A backup is being made, so no song is accepted; send the same upload again in a few seconds.",
+    )
+
+
 def too_large(limit: int) -> UploadRejectedError:
     """Return the error for a file of more than `limit` bytes."""
     return UploadRejectedError(

@@ -1,8 +1,7 @@
-"""The index of the service: every message that telemetry consumes or responds to, and what handles it.
+"""Handles every message that telemetry consumes: readings, hellos and byes of devices.
 
-The leader consumes readings, hellos and byes of devices: their handlers change the fleet and collect the effects; the
-leader session publishes the effects afterwards. Every process stores readings (`store/consumer.py`) and responds to
-queries.
+`MessageHandlers.subscriptions` is the whole index. The handlers change the fleet and collect the effects; the
+leader session publishes the effects afterwards.
 """
 
 from collections.abc import Callable
@@ -13,30 +12,13 @@ from nats.aio.msg import Msg
 from k1_contracts import subjects
 from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.deploy.device_link import DEVICE_ID
-from k1_contracts.messages.drift import TRACK_DRIFT
-from k1_contracts.messages.telemetry_history import DEVICE_TELEMETRY, TRACK_TELEMETRY
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryHandler, respond
-from k1_platform.postgres.pool import TRANSIENT_ERRORS
 from k1_telemetry.broker_clock import BrokerClock
-from k1_telemetry.drift.drift_queries import DriftQueries
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
 from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.history.history_queries import HistoryQueries
 from k1_telemetry.message_errors import check_bye
 from k1_telemetry.metrics import Metrics
 
 Handler = Callable[[Msg, Effects], None]
-
-
-def serve_queries(bus: Bus, history: HistoryQueries, drift: DriftQueries) -> None:
-    """Subscribe to the queries of the gateway."""
-    handlers = [
-        QueryHandler(DEVICE_TELEMETRY, history.get_device),
-        QueryHandler(TRACK_TELEMETRY, history.get_track),
-        QueryHandler(TRACK_DRIFT, drift.get_drift),
-    ]
-    respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)
 
 
 @dataclass(frozen=True)

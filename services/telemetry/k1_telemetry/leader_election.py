@@ -14,7 +14,7 @@ from k1_platform.processes.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leader_lease import LeaderLease, LeadershipLostError
-from k1_telemetry.leader_session import LeaderSession
+from k1_telemetry.leader_session import LeaderSession, ReconcileAlarms
 from k1_telemetry.metrics import Metrics
 from k1_telemetry.presence_bucket import read_presence
 from k1_telemetry.publisher import EventPublisher
@@ -33,16 +33,24 @@ class LeaderElection:
         bus: Bus,
         leaders: KeyValue,
         metrics: Metrics,
-        device_counts: DeviceCounts,
         about: MutableMapping[str, str],
+        *,
+        device_counts: DeviceCounts,
+        reconcile_alarms: ReconcileAlarms,
     ) -> None:
         """Start as a standby; `about` is shown by the readiness endpoint, and its `role` is kept current."""
+        self._reconcile_alarms = reconcile_alarms
         self._bus, self._metrics, self._about = bus, metrics, about
         self._device_counts = device_counts
         self._lease = LeaderLease(leaders, LEADER_KEY, bus.client.new_inbox())
         self._clock = BrokerClock(bus.client, TELEMETRY_SAMPLES)
         self._fleet: Fleet | None = None
         self._become_standby()
+
+    @property
+    def is_leader(self) -> bool:
+        """Return whether this process is the leader."""
+        return self._about["role"] == "leader"
 
     async def run(self) -> None:
         """Run until cancelled; an error ends a leader session, not the election."""
@@ -81,6 +89,7 @@ class LeaderElection:
             self._clock,
             self._metrics,
             device_counts=self._device_counts,
+            reconcile_alarms=self._reconcile_alarms,
         )
         await session.run()
 

@@ -3,15 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 from nats.aio.msg import Msg
 
 from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
+from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.client import Bus
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
+from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.tasks import run_together
 from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects
@@ -29,7 +32,10 @@ _PULL_EXPIRY_S: Final = 0.1
 _SILENCE_CHECK_INTERVAL_S: Final = 0.1
 _HELD_SAMPLES_INTERVAL_S: Final = 0.02
 _CLOCK_INTERVAL_S: Final = 2.0
+_ALARMS_INTERVAL_S: Final = 10.0
 _RETRY_DELAY_S: Final = 0.25
+ReconcileAlarms = Callable[[Callable[[str], Presence | None], datetime], Awaitable[None]]
+"""Clears the alarms that the fleet does not know any more."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,12 +51,14 @@ class LeaderSession:
         metrics: Metrics,
         *,
         device_counts: DeviceCounts,
+        reconcile_alarms: ReconcileAlarms,
     ) -> None:
         """Create a session; `clock` must have been measured."""
         self._device_errors = DeviceErrors(bus.client)
         self._handlers = MessageHandlers(fleet, clock, metrics)
         self._bus, self._fleet, self._publisher = bus, fleet, publisher
         self._clock, self._metrics, self._device_counts = clock, metrics, device_counts
+        self._reconcile = reconcile_alarms
         self._watermark = Watermark(clock.now())
         # Effects are published in the order in which they arise, whichever stream they come from.
         self._lock = asyncio.Lock()
@@ -63,6 +71,7 @@ class LeaderSession:
             _every(_SILENCE_CHECK_INTERVAL_S, self._check_silence),
             _every(_HELD_SAMPLES_INTERVAL_S, self._publisher.publish_held_samples),
             _every(_CLOCK_INTERVAL_S, self._measure_clock),
+            self._reconcile_alarms(),
         )
 
     async def _consume(self, durable: Durable, handler: Handler) -> None:
@@ -124,6 +133,15 @@ class LeaderSession:
             await self._clock.measure()
         except Exception as error:  # noqa: BLE001  the earlier measurements are still valid
             _log.warning("cannot measure the broker's clock", extra={"reason": repr(error)})
+
+    async def _reconcile_alarms(self) -> None:
+        """Compare the rows of alarms with the fleet, first when it has had time to learn which devices are there."""
+        while True:
+            await asyncio.sleep(_ALARMS_INTERVAL_S)
+            try:
+                await self._reconcile(self._fleet.presence, self._clock.now())
+            except DATABASE_ERRORS as error:
+                _log.warning("alarms not compared with the fleet", extra={"reason": repr(error)})
 
 
 async def _every(interval_s: float, work: Callable[[], Awaitable[None]]) -> None:

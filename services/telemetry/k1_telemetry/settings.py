@@ -12,3 +12,4 @@ class TelemetrySettings(HttpSettings):
     model_config = SettingsConfigDict(env_prefix="K1_TELEMETRY_", frozen=True)
 
     keep_days: int = Field(default=7, ge=1, description="How long samples and rollups are kept.")
+    alarm_keep_days: int = Field(default=90, ge=1, description="How long cleared alarms are kept.")

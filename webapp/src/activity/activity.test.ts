@@ -15,6 +15,13 @@ describe("a line of the log", () => {
     expect(toItem(event("beats_updated", data, "ada@example.org"))).toMatchObject({ kind: "edit", actor: "Ada", to: "/tracks/trk_1?v=3", detail: "2 moved, 1 added, 0 deleted. drop" });
   });
 
+  it("says whether a graph was edited or became a version, and leads to it", () => {
+    const data = { track_id: "trk_1", version: 3, revision: 1, etag: "e", author: { kind: "user", id: "u", name: "Ada" } };
+    expect(toItem(event("graph.edited", data))).toMatchObject({ kind: "edit", actor: "Ada", text: "Graph of v3 edited", to: "/tracks/trk_1/graph?v=3" });
+    expect(toItem(event("graph.edited", { ...data, previous_version: 2 }))?.text).toBe("Graph saved as v3, made from v2");
+    expect(toItem(event("graph.simulated", data))?.text).toBe("Graph of v3 simulated, its bundle is ready");
+  });
+
   it("tells an automatic roll-back from one by hand", () => {
     const data = { deployment_id: "dep_1", track_id: "trk_1", version: 1, reason: "drift", devices: [] };
     expect(toItem(event("deploy.rolled_back", data))).toMatchObject({ severity: "bad", text: "v1: automatic roll-back executed", detail: "drift", to: "/deployments/dep_1" });

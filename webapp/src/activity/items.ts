@@ -61,6 +61,10 @@ function lineOf(event: FeedEvent): Line | undefined {
       return { kind: "edit", severity: "warn", text: t.purged, trackId: event.data.track_id };
     case "beats_updated":
       return beatsLine(event.data);
+    case "graph.edited":
+      return graphLine(event.data);
+    case "graph.simulated":
+      return { ...onTrack("edit", "info", t.graphSimulated(event.data.version), event.data), to: graphAddress(event.data) };
     case "analysis.started":
       return onTrack("job", "info", t.started(event.data.version), event.data);
     case "analysis.completed":
@@ -85,6 +89,8 @@ function lineOf(event: FeedEvent): Line | undefined {
       return onDevice("device", event.data.reason === "silence" ? "warn" : "info", t.offline, event.data.device_id, event.data.reason === "silence" ? t.silence : t.bye);
     case "device.alarm":
       return alarmLine(event.data);
+    case "alarm.acknowledged":
+      return onDevice("alarm", "info", t.acknowledged(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.note ?? event.data.reason);
     default:
       return undefined;
   }
@@ -120,6 +126,15 @@ function beatsLine(data: Schemas["BeatsOverridden"]): Line {
   const counts = t.beatCounts(data.moved, data.added, data.deleted);
   const line = onTrack("edit", "info", data.removed ? t.beatsRemoved(data.version) : t.beats(data.version), data, data.note ? `${counts}. ${data.note}` : counts);
   return { ...line, actor: data.author.name, to: `/tracks/${data.track_id}?v=${data.version}` };
+}
+
+function graphLine(data: Schemas["GraphEdited"]): Line {
+  const text = data.previous_version == null ? t.graphEdited(data.version) : t.graphVersion(data.version, data.previous_version);
+  return { ...onTrack("edit", "info", text, data), actor: data.author.name, to: graphAddress(data) };
+}
+
+function graphAddress({ track_id, version }: { track_id: string; version: number }): string {
+  return `/tracks/${track_id}/graph?v=${version}`;
 }
 
 /** The highest level is red; cleared alarms are good news. */

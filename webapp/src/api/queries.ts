@@ -28,6 +28,8 @@ export const keys = {
   devices: ["devices"] as const,
   device: (deviceId: string) => ["devices", "one", deviceId] as const,
   deployments: ["deployments"] as const,
+  alarms: ["alarms"] as const,
+  fleet: ["fleet"] as const,
   deployment: (deploymentId: string) => ["deployments", "one", deploymentId] as const,
 };
 

@@ -526,7 +526,31 @@ export interface paths {
          * @description Needs the role editor.
          */
         put: operations["putGraph"];
-        post?: never;
+        /**
+         * Save a graph as a new version: the same map and beats, a new show and bundle, ready when this answers
+         * @description Needs the role editor.
+         */
+        post: operations["saveGraphVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/versions/{version}/graph/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a graph without saving it: every broken rule with what mends it, the estimate by node, the impact
+         * @description Needs the role viewer.
+         */
+        post: operations["validateGraph"];
         delete?: never;
         options?: never;
         head?: never;
@@ -847,6 +871,86 @@ export interface paths {
          * @description Needs the role admin.
          */
         post: operations["revokeDevices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alarms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The alarms of devices, newest first
+         * @description Needs the role viewer.
+         */
+        get: operations["listAlarms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/alarms/{alarm_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that somebody takes care of an alarm. Repeating it changes nothing: the first name and note stay
+         * @description Needs the role operator.
+         */
+        post: operations["acknowledgeAlarm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The figures of the whole fleet: active devices by firmware and bundle, alarms, deployments, worst drift
+         * @description Needs the role viewer.
+         */
+        get: operations["getFleet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/fleet/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The figures of the fleet as server-sent events: at once, every five seconds and at changes. The live feed has them under the topic `fleet`
+         * @description Needs the role viewer.
+         */
+        get: operations["streamFleet"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1739,6 +1843,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AcknowledgeAlarmBody */
+        AcknowledgeAlarmBody: {
+            /** Note */
+            note?: string | null;
+        };
         /**
          * ActivateAt
          * @description At a clock time; later batches as soon as they may.
@@ -1799,6 +1908,359 @@ export interface components {
              * @description Default: `false`.
              */
             renew?: boolean;
+        };
+        /**
+         * Alarm
+         * @description A level that a device reached, from `opened_at` until `cleared_at`.
+         */
+        Alarm: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmAcknowledged
+         * @description A person has seen the alarm.
+         */
+        AlarmAcknowledged: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmAcknowledgedFeedEvent
+         * @description A person acknowledged an alarm
+         */
+        AlarmAcknowledgedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.acknowledged";
+            data: components["schemas"]["AlarmAcknowledged"];
+        };
+        /**
+         * AlarmCleared
+         * @description The condition is over; for an alarm that flapped, for a minute.
+         */
+        AlarmCleared: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmClearedFeedEvent
+         * @description An alarm was cleared
+         */
+        AlarmClearedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.cleared";
+            data: components["schemas"]["AlarmCleared"];
+        };
+        /**
+         * AlarmOpened
+         * @description A device reached a level, or began to flap.
+         */
+        AlarmOpened: {
+            /** Id */
+            id: string;
+            /** Device Id */
+            device_id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "drift" | "temperature" | "fps" | "silence" | "credential";
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "amber" | "alert" | "alarm";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "cleared";
+            /** Raised */
+            raised: boolean;
+            /**
+             * Flapping
+             * @description Default: `false`.
+             */
+            flapping: boolean;
+            /**
+             * Openings
+             * @description Default: `1`.
+             */
+            openings: number;
+            /** Value */
+            value?: number | null;
+            /** Reason */
+            reason: string;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Opened At
+             * Format: date-time
+             */
+            opened_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             */
+            changed_at: string;
+            /** Acknowledged At */
+            acknowledged_at?: string | null;
+            /** Acknowledged By */
+            acknowledged_by?: string | null;
+            /** Note */
+            note?: string | null;
+            /** Cleared At */
+            cleared_at?: string | null;
+            /** Clear Reason */
+            clear_reason?: string | null;
+        };
+        /**
+         * AlarmOpenedFeedEvent
+         * @description An alarm was opened
+         */
+        AlarmOpenedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "alarm.opened";
+            data: components["schemas"]["AlarmOpened"];
+        };
+        /**
+         * AlarmPage
+         * @description Alarms, newest first.
+         */
+        AlarmPage: {
+            /** Total */
+            total: number;
+            /** Items */
+            items: components["schemas"]["Alarm"][];
+            /** Next Cursor */
+            next_cursor?: string | null;
         };
         /** AnalysisAccepted */
         AnalysisAccepted: {
@@ -2367,7 +2829,7 @@ export interface components {
         };
         /**
          * BeatAuthor
-         * @description Who set the beats.
+         * @description Who set the beats, or edited the graph.
          */
         BeatAuthor: {
             /**
@@ -2617,6 +3079,20 @@ export interface components {
              */
             type: "beats_updated";
             data: components["schemas"]["BeatsOverridden"];
+        };
+        /**
+         * BundleCount
+         * @description How many of the active devices report that they run a bundle.
+         */
+        BundleCount: {
+            /** Bundle Sha256 */
+            bundle_sha256?: string | null;
+            /** Track Id */
+            track_id?: string | null;
+            /** Version */
+            version?: number | null;
+            /** Devices */
+            devices: number;
         };
         /**
          * BundleManifest
@@ -3155,7 +3631,7 @@ export interface components {
             device_ids?: string[] | null;
             /** Group */
             group?: string | null;
-            /** @description Default: `{"canary": 0, "batch_size": null, "max_failures": 0, "observe_seconds": 10.0}`. */
+            /** @description Default: `{"canary": 0, "batch_size": null, "max_failures": 0, "observe_seconds": 10.0, "quality": null}`. */
             strategy?: components["schemas"]["Strategy"];
             /**
              * Activation
@@ -3857,7 +4333,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["GraphEditedFeedEvent"] | components["schemas"]["GraphSimulatedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["AlarmOpenedFeedEvent"] | components["schemas"]["AlarmAcknowledgedFeedEvent"] | components["schemas"]["AlarmClearedFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["FleetSummaryFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -3904,6 +4380,16 @@ export interface components {
             p95?: number[] | null;
         };
         /**
+         * FirmwareCount
+         * @description How many of the active devices run a firmware.
+         */
+        FirmwareCount: {
+            /** Firmware */
+            firmware?: string | null;
+            /** Devices */
+            devices: number;
+        };
+        /**
          * FlashFinding
          * @description The worst second for one kind of flash.
          */
@@ -3935,6 +4421,75 @@ export interface components {
             start_ms: number;
             /** End Ms */
             end_ms: number;
+        };
+        /**
+         * FleetFiguresEvent
+         * @description The figures of the fleet; it has no name, so that `onmessage` receives it.
+         */
+        FleetFiguresEvent: {
+            /**
+             * Event
+             * @constant
+             */
+            event: "message";
+            data: components["schemas"]["FleetView"];
+        };
+        /**
+         * FleetStreamEvent
+         * @description One event of the fleet's stream.
+         */
+        FleetStreamEvent: components["schemas"]["FleetFiguresEvent"] | components["schemas"]["SessionEndedEvent"];
+        /**
+         * FleetSummaryFeedEvent
+         * @description The figures of the fleet, every five seconds and at changes
+         */
+        FleetSummaryFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "fleet.summary";
+            data: components["schemas"]["FleetView"];
+        };
+        /**
+         * FleetView
+         * @description The figures of the whole fleet.
+         */
+        FleetView: {
+            /** Devices */
+            devices: number;
+            /** Active Devices */
+            active_devices: number;
+            /** By Firmware */
+            by_firmware: components["schemas"]["FirmwareCount"][];
+            /** By Bundle */
+            by_bundle: components["schemas"]["BundleCount"][];
+            /** Deployments Running */
+            deployments_running: number;
+            /** Worst Drift Ms */
+            worst_drift_ms?: number | null;
+            /** Worst Drift Device Id */
+            worst_drift_device_id?: string | null;
+            /** Open Alarms */
+            open_alarms: number;
+            /** Acknowledged Alarms */
+            acknowledged_alarms: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
         };
         /** ForgotPasswordBody */
         ForgotPasswordBody: {
@@ -4070,6 +4625,51 @@ export interface components {
             nodes: components["schemas"]["GraphNode"][];
         };
         /**
+         * GraphEdited
+         * @description A person edited the graph of a version, or saved an edited graph as a new version.
+         */
+        GraphEdited: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /** Etag */
+            etag: string;
+            /** Previous Version */
+            previous_version?: number | null;
+            author: components["schemas"]["BeatAuthor"];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphEditedFeedEvent
+         * @description The graph of a version was edited, or saved as a new version
+         */
+        GraphEditedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.edited";
+            data: components["schemas"]["GraphEdited"];
+        };
+        /**
          * GraphEstimate
          * @description The artefact graph.estimate.json.
          */
@@ -4201,6 +4801,56 @@ export interface components {
             outdated: string[];
         };
         /**
+         * GraphSimulatedFeedEvent
+         * @description The graph of a version was simulated, and the results are stored
+         */
+        GraphSimulatedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.simulated";
+            data: components["schemas"]["GraphSimulationStored"];
+        };
+        /**
+         * GraphSimulationStored
+         * @description The graph of a version was simulated: reports, previews and bundle of this run are stored.
+         */
+        GraphSimulationStored: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphValidated
+         * @description What an edit with this graph would mean; nothing is saved.
+         */
+        GraphValidated: {
+            validation: components["schemas"]["GraphValidation"];
+            metrics?: components["schemas"]["GraphMetrics"] | null;
+            estimate?: components["schemas"]["GraphEstimate"] | null;
+            impact?: components["schemas"]["GraphImpact"] | null;
+        };
+        /**
          * GraphValidation
          * @description graph.validation.json: `ok` means no errors, warnings may remain.
          */
@@ -4213,6 +4863,32 @@ export interface components {
             warnings: number;
             /** Violations */
             violations: components["schemas"]["Violation"][];
+        };
+        /**
+         * GraphVersionSaved
+         * @description The new version, which is ready: the map of the version before, this graph, its show and its signed bundle.
+         */
+        GraphVersionSaved: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Base Version */
+            base_version: number;
+            /** Previous Version */
+            previous_version: number;
+            /** Etag */
+            etag: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "warning";
+            validation: components["schemas"]["GraphValidation"];
+            metrics: components["schemas"]["GraphMetrics"];
+            estimate: components["schemas"]["GraphEstimate"];
+            /** Warnings */
+            warnings: components["schemas"]["Notice"][];
         };
         /**
          * GroupDistance
@@ -5017,6 +5693,16 @@ export interface components {
             /** X */
             x: string;
         };
+        /**
+         * Quality
+         * @description What the first batch has to show before the next one goes.
+         */
+        Quality: {
+            /** Max Drift Ms */
+            max_drift_ms: number;
+            /** Bars */
+            bars: number;
+        };
         /** RefreshFormBody */
         RefreshFormBody: {
             /** Refresh Token */
@@ -5603,6 +6289,7 @@ export interface components {
              * @description Default: `10.0`.
              */
             observe_seconds?: number;
+            quality?: components["schemas"]["Quality"] | null;
         };
         /**
          * TelemetryNoticeEvent
@@ -6498,6 +7185,10 @@ export interface components {
             /** Last Sign In At */
             last_sign_in_at?: string | null;
         };
+        /** ValidateGraphBody */
+        ValidateGraphBody: {
+            graph?: components["schemas"]["JsonValue"];
+        };
         /** ValuePoint */
         ValuePoint: {
             /** Time Ms */
@@ -6896,7 +7587,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `service_unavailable`: try again */
+        /** @description `service_unavailable`: try again; `maintenance`: a change while a backup is made; try again */
         ServiceUnavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -7060,7 +7751,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -7346,7 +8037,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `busy`, `service_unavailable`: try again */
+            /** @description `busy`, `service_unavailable`: try again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8257,7 +8948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8321,7 +9012,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            503: components["responses"]["ServiceUnavailable"];
+            /** @description `service_unavailable`: try again */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     terminateUpload: {
@@ -8427,7 +9129,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8748,7 +9450,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9892,6 +10594,210 @@ export interface operations {
             504: components["responses"]["ServiceTimeout"];
         };
     };
+    saveGraphVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of the copy that was edited: 412 when another edit came first. */
+                "If-Match"?: string;
+            };
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphDocument"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    ETag: components["headers"]["ETag"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphVersionSaved"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found`, `genesis_missing` or `artefact_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`; `artefact_differs`: the map is not the one that was analysed, analyse again */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `graph_changed`: it was edited since; read it again */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `graph_invalid`: `violations` names every broken rule; `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    validateGraph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ValidateGraphBody"];
+            };
+        };
+        responses: {
+            /** @description What is wrong with the graph, or what an edit with it would mean */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphValidated"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found` or `genesis_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
     simulateGraph: {
         parameters: {
             query?: never;
@@ -9979,7 +10885,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again */
+            /** @description `service_unavailable`, `simulation_failed`: try again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10288,7 +11194,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10317,7 +11223,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed */
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10389,7 +11295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10416,7 +11322,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed */
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -11319,6 +12225,214 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    listAlarms: {
+        parameters: {
+            query?: {
+                state?: "open" | "acknowledged" | "cleared";
+                device_id?: string;
+                limit?: number;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of alarms */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlarmPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; `invalid_cursor`: of another list or sort */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    acknowledgeAlarm: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                alarm_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeAlarmBody"];
+            };
+        };
+        responses: {
+            /** @description The alarm */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alarm"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `alarm_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `alarm_cleared`: it is over; `request_in_progress`: the first request with this Idempotency-Key still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body`; `idempotency_key_reused`: for another request */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The figures */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FleetView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    streamFleet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream; it does not end */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

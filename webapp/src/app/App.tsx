@@ -1,40 +1,42 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
-import { sessionState } from "../api/session";
+import { Suspense, useEffect, useState } from "react";
+import { hasHint, sessionState } from "../api/session";
 import { startSession } from "../api/startSession";
 import { useSession } from "../api/useSession";
 import { texts } from "../texts";
 import { ErrorState } from "../ui/states";
 import { Spinner } from "../ui/Spinner";
 import { ErrorBoundary } from "./ErrorBoundary";
-import { matchPath, navigate, usePath } from "./router";
-import { PUBLIC_ROUTES } from "./routes";
+import { part } from "./part";
+import { navigate, usePath } from "./router";
+import { findRoute, PUBLIC_ROUTES, ROUTES } from "./routes";
 
-const Shell = lazy(() => import("./Shell"));
+const Shell = part(() => import("./Shell"));
+
+/** Loads what who is signed in sees first: the app shell with the page of the address, and the data of the page. */
+function preloadFirst(): Promise<unknown> {
+  const found = findRoute(ROUTES, location.pathname);
+  found?.route.ask?.(found.fields);
+  return Promise.all([Shell.preload(), found?.route.page.preload()]);
+}
 
 /** The whole page: pages for everyone, or the app shell for who is signed in. */
 export function App() {
   const path = usePath();
-  const isPublic = PUBLIC_ROUTES.some(({ pattern }) => matchPath(pattern, path));
+  const open = findRoute(PUBLIC_ROUTES, path);
+  const Page = open?.route.page;
   return (
     <ErrorBoundary>
-      <Suspense fallback={<Starting />}>{isPublic ? <PublicPage path={path} /> : <SignedIn />}</Suspense>
+      <Suspense fallback={<Starting />}>{Page ? <Page key={open.route.pattern} fields={open.fields} /> : <SignedIn />}</Suspense>
     </ErrorBoundary>
   );
-}
-
-function PublicPage({ path }: { path: string }) {
-  for (const { pattern, page: Page } of PUBLIC_ROUTES) {
-    const fields = matchPath(pattern, path);
-    if (fields) return <Page key={pattern} fields={fields} />;
-  }
-  return null;
 }
 
 function SignedIn() {
   const session = useSession();
   const queryClient = useQueryClient();
   const [error, setError] = useState<unknown>();
+  const isLoaded = useFirstCode(session.kind === "signed_in" || (session.kind === "unknown" && hasHint()));
 
   const start = () => {
     setError(undefined);
@@ -55,7 +57,17 @@ function SignedIn() {
   }, [session, queryClient]);
 
   if (error) return <ErrorState error={error} onRetry={start} />;
-  return session.kind === "signed_in" ? <Shell /> : <Starting />;
+  return session.kind === "signed_in" && isLoaded ? <Shell /> : <Starting />;
+}
+
+/** Loads the code of the app shell and of its first page, and returns whether that is done. Not by Suspense, which
+ * would hold back the page for 300 ms after the shell. */
+function useFirstCode(isNeeded: boolean): boolean {
+  const [isLoaded, setIsLoaded] = useState(false);
+  useEffect(() => {
+    if (isNeeded) void preloadFirst().then(() => setIsLoaded(true));
+  }, [isNeeded]);
+  return isLoaded;
 }
 
 function Starting() {

@@ -7,16 +7,18 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { Empty, Kbd } from "../ui/states";
 import { Spinner } from "../ui/Spinner";
+import { AlarmChip } from "../alarms/AlarmChip";
 import { AccountMenu } from "./AccountMenu";
 import { ConnectionChip } from "./ConnectionChip";
 import { ErrorBoundary } from "./ErrorBoundary";
+import { preloadWhenIdle } from "./part";
 import { Link, matchPath, navigate, usePath } from "./router";
-import { ROUTES } from "./routes";
+import { findRoute, ROUTES } from "./routes";
 import { DeployButton } from "../deploy/DeployButton";
-import { DeployHost } from "../deploy/DeployHost";
+import { DeployHost, DeploySheet } from "../deploy/DeployHost";
 import { isMac, nameKeys, PAGE_KEYS } from "./shortcuts/pageKeys";
 import { showPalette } from "./shortcuts/runCommand";
-import { ShortcutHost } from "./shortcuts/ShortcutHost";
+import { CommandPalette, ShortcutHost } from "./shortcuts/ShortcutHost";
 import { UploadHost } from "../upload/UploadHost";
 import { useLiveQueries } from "./useLiveQueries";
 import { WorkersChip } from "./WorkersChip";
@@ -25,16 +27,20 @@ import { useMay } from "../api/useSession";
 
 const AREAS = [
   { to: "/tracks", label: texts.app.library, icon: AudioLines, patterns: ["/", "/tracks/:trackId?/:tab?"] },
-  { to: "/devices", label: texts.app.devices, icon: Lightbulb, patterns: ["/devices/:deviceId?", "/deployments/:deploymentId?"] },
+  { to: "/devices", label: texts.app.devices, icon: Lightbulb, patterns: ["/devices/:deviceId?", "/deployments/:deploymentId?", "/fleet", "/alarms"] },
   { to: "/activity", label: texts.app.activity, icon: Activity, patterns: ["/activity"] },
 ] as const;
+
+/** What a click or a key in the frame shows. */
+const SOON = [...AREAS.flatMap(({ to }) => findRoute(ROUTES, to)?.route.page ?? []), CommandPalette, DeploySheet];
 
 /** The frame around every page: toolbar, the page itself, and what lies over all pages. */
 export default function Shell() {
   useLiveQueries();
   useEffect(() => leaveLive, []);
+  useEffect(() => preloadWhenIdle(SOON), []);
   const path = usePath();
-  const matched = matchRoute(path);
+  const matched = findRoute(ROUTES, path);
   const Page = matched?.route.page;
   return (
     <div className="flex h-full flex-col">
@@ -52,14 +58,6 @@ export default function Shell() {
       <ShortcutHost />
     </div>
   );
-}
-
-function matchRoute(path: string) {
-  for (const route of ROUTES) {
-    const fields = matchPath(route.pattern, path);
-    if (fields) return { route, fields };
-  }
-  return undefined;
 }
 
 function Toolbar({ path }: { path: string }) {
@@ -92,6 +90,7 @@ function Toolbar({ path }: { path: string }) {
       </nav>
       <div className="flex-1" />
       <SearchButton />
+      <AlarmChip />
       <WorkersChip />
       <ConnectionChip />
       <DeployButton />
@@ -110,12 +109,13 @@ function SearchButton() {
     <button
       type="button"
       title={texts.app.commands}
+      aria-keyshortcuts="Control+K"
       onClick={showPalette}
       className="touch-target flex h-8 items-center justify-center gap-2 rounded px-2 text-sm text-muted hover:bg-raised hover:text-text xl:w-56 xl:justify-start xl:border xl:border-line xl:bg-bg"
     >
       <Search size={14} aria-hidden />
       <span className="sr-only flex-1 text-left xl:not-sr-only">{texts.common.search}</span>
-      <span aria-hidden className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
+      <span className="hidden gap-1 xl:flex">{nameKeys(PAGE_KEYS.palette, isMac()).map((key) => <Kbd key={key}>{key}</Kbd>)}</span>
     </button>
   );
 }

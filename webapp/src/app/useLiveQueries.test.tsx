@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from "vitest";
 import { keys } from "../api/queries";
 import type { FeedEvent } from "../api/types";
 import { useLive } from "../live/useLive";
-import { useLiveQueries } from "./useLiveQueries";
+import { staleAfter, useLiveQueries } from "./useLiveQueries";
 
 vi.mock("../live/useLive");
 afterEach(() => vi.useRealTimers());
@@ -27,4 +27,8 @@ it("reads again a little later, since an answer may be from before the event", a
   await vi.advanceTimersByTimeAsync(60_000);
   expect(read()).toBe(3);
   unmount();
+});
+
+it.each(["graph.edited", "graph.simulated", "beats_updated", "track.edited", "artefact.deleted"])("reads tracks again after %s", (type) => {
+  expect(staleAfter({ type } as FeedEvent)).toContain(keys.tracks);
 });

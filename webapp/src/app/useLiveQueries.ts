@@ -50,11 +50,14 @@ export function useLiveQueries(): void {
   });
 }
 
+const CHANGES_TRACKS = ["track.", "artefact.", "graph.", "beats_updated"] as const;
+
 /** Returns the queries whose answers an event changed. */
 export function staleAfter(event: FeedEvent): readonly QueryKey[] {
   if (event.type.startsWith("analysis.")) return [keys.tracks, keys.jobs, keys.workers];
-  if (event.type.startsWith("track.") || event.type.startsWith("artefact.") || event.type === "beats_updated") return [keys.tracks, keys.jobs, keys.workers];
+  if (CHANGES_TRACKS.some((area) => event.type.startsWith(area))) return [keys.tracks, keys.jobs, keys.workers];
   if (event.type.startsWith("deploy.")) return [keys.deployments, keys.devices, keys.tracks];
+  if (event.type.startsWith("alarm.")) return [keys.alarms];
   if (event.type.startsWith("device.")) return [keys.devices];
   return [];
 }

@@ -1,7 +1,8 @@
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
+import { part } from "../app/part";
 import { onOpenDeploy, type DeployTarget } from "./openDeploy";
 
-const DeploySheet = lazy(() => import("./DeploySheet"));
+export const DeploySheet = part(() => import("./DeploySheet"));
 
 /** The deploy sheet, over every page. */
 export function DeployHost() {

@@ -9,7 +9,7 @@ export interface StrategyFieldsProps {
   onChange: (changes: Partial<OrderForm>) => void;
 }
 
-/** How the rollout goes: canary, batches, failures, observation. */
+/** How the rollout goes: canary, batches, failures, observation, and the drift of the first batch. */
 export function StrategyFields({ form, faults, onChange }: StrategyFieldsProps) {
   const faultOf = (field: OrderFault) => (faults.includes(field) ? t.faults[field] : undefined);
   return (
@@ -24,6 +24,8 @@ export function StrategyFields({ form, faults, onChange }: StrategyFieldsProps) 
         </SelectField>
       </div>
       <NumberField label={t.observe} hint={t.observeHint} error={faultOf("observeSeconds")} value={form.observeSeconds} onValue={(seconds) => onChange({ observeSeconds: seconds ?? Number.NaN })} />
+      <NumberField label={t.maxDrift} hint={t.maxDriftHint} error={faultOf("maxDriftMs")} value={form.maxDriftMs} onValue={(maxDriftMs) => onChange({ maxDriftMs })} />
+      {form.maxDriftMs !== undefined && <NumberField label={t.driftBars} hint={t.driftBarsHint} error={faultOf("driftBars")} value={form.driftBars} onValue={(bars) => onChange({ driftBars: bars ?? Number.NaN })} />}
     </div>
   );
 }

@@ -10,6 +10,10 @@ export interface OrderForm {
   /** Whether `maxFailures` is a share of the devices. */
   inPercent: boolean;
   observeSeconds: number;
+  /** How far the first batch may drift, in ms; undefined: it is not measured. */
+  maxDriftMs: number | undefined;
+  /** For so many bars. */
+  driftBars: number;
   when: "now" | "time" | "downbeat";
   /** A local time, as `<input type="datetime-local">` gives it. */
   at: string;
@@ -18,13 +22,13 @@ export interface OrderForm {
   overrides: readonly Schemas["GateOverride"][];
 }
 
-export type OrderFault = "devices" | "canary" | "batchSize" | "maxFailures" | "observeSeconds" | "at" | "playing";
+export type OrderFault = "devices" | "canary" | "batchSize" | "maxFailures" | "observeSeconds" | "maxDriftMs" | "driftBars" | "at" | "playing";
 
 export const LEAST_REASON = 10;
 
 /** What a new order begins with: one device first, then the others; the first failure ends it. */
 export function newOrder(deviceIds: readonly string[] = []): OrderForm {
-  return { deviceIds, canary: 1, batchSize: undefined, maxFailures: 0, inPercent: false, observeSeconds: 10, when: "now", at: "", playing: undefined, overrides: [] };
+  return { deviceIds, canary: 1, batchSize: undefined, maxFailures: 0, inPercent: false, observeSeconds: 10, maxDriftMs: undefined, driftBars: 8, when: "now", at: "", playing: undefined, overrides: [] };
 }
 
 /** Returns which choices cannot be sent as they are. */
@@ -35,6 +39,8 @@ export function faultsOf(form: OrderForm, now = Date.now()): OrderFault[] {
   if (form.batchSize !== undefined && !isCount(form.batchSize, 1)) faults.push("batchSize");
   if (!isCount(form.maxFailures, 0) || (form.inPercent && form.maxFailures > 100)) faults.push("maxFailures");
   if (!(form.observeSeconds >= 0 && form.observeSeconds <= 3600)) faults.push("observeSeconds");
+  if (form.maxDriftMs !== undefined && !(form.maxDriftMs > 0 && form.maxDriftMs <= 1000)) faults.push("maxDriftMs");
+  if (form.maxDriftMs !== undefined && !(isCount(form.driftBars, 1) && form.driftBars <= 256)) faults.push("driftBars");
   if (form.when === "time" && !(Date.parse(form.at) > now)) faults.push("at");
   if (form.when === "downbeat" && !form.playing) faults.push("playing");
   return faults;
@@ -51,6 +57,7 @@ export function orderBody(form: OrderForm, trackId: string, version: number): Sc
       batch_size: form.batchSize ?? null,
       max_failures: form.inPercent ? `${form.maxFailures}%` : form.maxFailures,
       observe_seconds: form.observeSeconds,
+      quality: form.maxDriftMs === undefined ? null : { max_drift_ms: form.maxDriftMs, bars: form.driftBars },
     },
     activation: activationOf(form),
     overrides: [...form.overrides],

@@ -1,4 +1,5 @@
 import { Link } from "../app/router";
+import { alarmsTexts, fleetTexts } from "../texts/alarms";
 import { deployTexts } from "../texts/deploy";
 import { devicesTexts } from "../texts/devices";
 import { cx } from "../ui/cx";
@@ -6,9 +7,11 @@ import { cx } from "../ui/cx";
 const PAGES = [
   { id: "devices", to: "/devices", label: devicesTexts.title },
   { id: "deployments", to: "/deployments", label: deployTexts.title },
+  { id: "alarms", to: "/alarms", label: alarmsTexts.title },
+  { id: "fleet", to: "/fleet", label: fleetTexts.title },
 ] as const;
 
-/** Changes between the devices and the deployments. */
+/** Changes between the devices, the deployments, the alarms and the figures of all. */
 export function FleetTabs({ current }: { current: (typeof PAGES)[number]["id"] }) {
   return (
     <nav aria-label={devicesTexts.area} className="flex shrink-0 border-b border-line bg-panel px-2">

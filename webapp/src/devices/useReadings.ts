@@ -23,7 +23,7 @@ function keep(event: FeedEvent): void {
   }, EVERY_MS);
 }
 
-/** Listens to the readings of devices while the component is shown; of the first 150. */
+/** Listens to the readings of devices while the component is shown; of the first 150, which is more than fit a screen. */
 export function useReadingsOf(deviceIds: readonly string[]): void {
   useLive(deviceIds.slice(0, MOST_DEVICES).map((id) => `device:${id}`).join(","), keep);
 }

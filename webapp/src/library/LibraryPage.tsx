@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { trackDetail } from "../api/queries";
 import { useMay } from "../api/useSession";
 import { ErrorBoundary } from "../app/ErrorBoundary";
@@ -11,12 +11,10 @@ import { BatchBar } from "./BatchBar";
 import { useBatch } from "./batch";
 import { readFilters, showsAll, toQuery } from "./filters";
 import { LibraryToolbar } from "./LibraryToolbar";
+import { TrackPage } from "./preload";
 import { NOTHING, type Selection } from "./selection";
 import { TrackListView } from "./TrackListView";
 import type { TrackSummary } from "../api/types";
-
-const loadTrackPage = () => import("../track/TrackPage");
-const TrackPage = lazy(loadTrackPage);
 
 /** The library: the list of tracks, and beside it the open track. A phone shows one of the two. */
 export default function LibraryPage({ fields }: PageProps) {
@@ -120,7 +118,7 @@ function usePrefetch(): (track: TrackSummary) => void {
       clearTimeout(timer.current);
       timer.current = setTimeout(() => {
         void queryClient.prefetchQuery(trackDetail(track.id));
-        void loadTrackPage();
+        void TrackPage.preload();
       }, 90);
     },
     [queryClient],

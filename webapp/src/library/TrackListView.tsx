@@ -11,7 +11,7 @@ import { LibraryEmpty } from "./LibraryEmpty";
 import { extend, toggle, toggleAll, type Selection } from "./selection";
 import { TrackMenu } from "./TrackMenu";
 import { GRID, NARROW, ROW_HEIGHT, TrackRow, WaitingCells, WIDE } from "./TrackRow";
-import { useTrackList } from "./useTrackList";
+import { useFirstPage, useLoadedTracks } from "./useTrackList";
 
 export interface TrackListViewProps {
   query: TrackListQuery;
@@ -31,27 +31,22 @@ export interface TrackListViewProps {
 export function TrackListView(props: TrackListViewProps) {
   const { query, openTrackId, selection, mayEdit, onSelection, onOpen, onHover, onTotal } = props;
   const scroller = useRef<HTMLDivElement>(null);
-  const [range, setRange] = useState({ first: 0, last: 0 });
   const [active, setActive] = useState(0);
   const [editing, setEditing] = useState<string>();
   const [menu, setMenu] = useState<{ track: TrackSummary; button: HTMLElement }>();
-  const list = useTrackList(query, range.first, range.last);
-  const total = list.total ?? 0;
+  const first = useFirstPage(query);
+  const total = first.data?.total ?? 0;
 
   const virtualizer = useVirtualizer({
     count: total,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
-    overscan: 12,
-    onChange: ({ range: visible }) => {
-      if (!visible) return;
-      setRange((before) =>
-        before.first === visible.startIndex && before.last === visible.endIndex ? before : { first: visible.startIndex, last: visible.endIndex },
-      );
-    },
+    overscan: 6,
   });
+  const rows = virtualizer.getVirtualItems();
+  const list = useLoadedTracks(query, first.data, rows);
 
-  useEffect(() => onTotal(list.total), [list.total, onTotal]);
+  useEffect(() => onTotal(first.data?.total), [first.data?.total, onTotal]);
 
   const queryKey = JSON.stringify(query);
   useEffect(() => {
@@ -70,7 +65,7 @@ export function TrackListView(props: TrackListViewProps) {
     const track = shown.rowAt(index);
     if (!track) return;
     setActive(index);
-    if (event.shiftKey) select((before) => extend(before, track.id, shown.loaded.map(({ id }) => id)));
+    if (event.shiftKey) select((before) => extend(before, track.id, idsOf(shown.all())));
     else if (event.ctrlKey || event.metaKey) select((before) => toggle(before, track.id));
     else show(track);
   }, []);
@@ -91,14 +86,15 @@ export function TrackListView(props: TrackListViewProps) {
 
   const press = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target as HTMLElement).closest("input:not([type=checkbox]), button")) return;
-    const page = Math.max(1, range.last - range.first - 1);
+    const { startIndex, endIndex } = virtualizer.range ?? { startIndex: 0, endIndex: 0 };
+    const page = Math.max(1, endIndex - startIndex - 1);
     const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -total, End: total };
     const step = steps[event.key];
     const track = list.rowAt(active);
     if (step !== undefined) {
       moveTo(active + step);
       const reached = list.rowAt(Math.min(total - 1, Math.max(0, active + step)));
-      if (event.shiftKey && reached) onSelection((before) => extend(before.anchor ? before : toggle(before, track?.id ?? reached.id), reached.id, list.loaded.map(({ id }) => id)));
+      if (event.shiftKey && reached) onSelection((before) => extend(before.anchor ? before : toggle(before, track?.id ?? reached.id), reached.id, idsOf(list.all())));
     } else if (event.key === "Enter" && track) onOpen(track);
     else if (event.key === " " && track) onSelection((before) => toggle(before, track.id));
     else if (event.key === "F2" && track && mayEdit) setEditing(track.id);
@@ -107,28 +103,27 @@ export function TrackListView(props: TrackListViewProps) {
     event.preventDefault();
   };
 
-  if (list.error && !list.total) return <ErrorState error={list.error} onRetry={list.refetch} />;
-  if (list.total === 0) return <LibraryEmpty showsAll={props.showsAll} mayEdit={mayEdit} />;
-  const loadedIds = list.loaded.map(({ id }) => id);
+  if (first.error && total === 0) return <ErrorState error={first.error} onRetry={() => void first.refetch()} />;
+  if (first.data?.total === 0) return <LibraryEmpty showsAll={props.showsAll} mayEdit={mayEdit} />;
   return (
     <div
       role="grid"
       aria-label={t.title}
       aria-rowcount={total + 1}
       aria-multiselectable="true"
-      aria-busy={list.isPending}
+      aria-busy={first.isPending}
       onKeyDown={press}
       className="@container flex h-full min-h-0 flex-col"
     >
       <Header
-        isAllSelected={loadedIds.length > 0 && loadedIds.every((id) => selection.ids.has(id))}
-        onToggleAll={() => onSelection((before) => toggleAll(before, loadedIds))}
+        isAllSelected={selection.ids.size > 0 && list.all().every(({ id }) => selection.ids.has(id))}
+        onToggleAll={() => onSelection((before) => toggleAll(before, idsOf(list.all())))}
       />
       <div ref={scroller} role="rowgroup" className="min-h-0 flex-1 overflow-y-auto overscroll-contain [scrollbar-gutter:stable]">
-        <div role="presentation" className="relative" style={{ height: list.isPending ? ROW_HEIGHT * 12 : virtualizer.getTotalSize() }}>
-          {list.isPending
+        <div role="presentation" className="relative" style={{ height: first.isPending ? ROW_HEIGHT * 12 : virtualizer.getTotalSize() }}>
+          {first.isPending
             ? Array.from({ length: 12 }, (_, index) => <div key={index} role="row" className={cx(GRID, "border-b border-line/60")} style={{ height: ROW_HEIGHT }}><WaitingCells /></div>)
-            : virtualizer.getVirtualItems().map(({ index, start }) => {
+            : rows.map(({ index, start }) => {
                 const track = list.rowAt(index);
                 return (
                   <TrackRow
@@ -140,7 +135,7 @@ export function TrackListView(props: TrackListViewProps) {
                     isSelected={track !== undefined && selection.ids.has(track.id)}
                     isEditing={track !== undefined && track.id === editing}
                     mayEdit={mayEdit}
-                    style={{ height: ROW_HEIGHT, transform: `translateY(${start}px)` }}
+                    top={start}
                     onClick={click}
                     onToggle={toggleRow}
                     onHover={onHover}
@@ -154,6 +149,10 @@ export function TrackListView(props: TrackListViewProps) {
       {menu && <TrackMenu {...menu} mayEdit={mayEdit} onClose={() => setMenu(undefined)} onOpen={onOpen} onRename={setEditing} onDelete={props.onDelete} />}
     </div>
   );
+}
+
+function idsOf(tracks: readonly TrackSummary[]): string[] {
+  return tracks.map(({ id }) => id);
 }
 
 function Header({ isAllSelected, onToggleAll }: { isAllSelected: boolean; onToggleAll: () => void }) {

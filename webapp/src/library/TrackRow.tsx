@@ -1,5 +1,5 @@
 import { MoreHorizontal } from "lucide-react";
-import { memo, type CSSProperties, type MouseEvent } from "react";
+import { memo, type MouseEvent } from "react";
 import { formatAgo, formatDuration, formatTime } from "../app/format";
 import { LOW_F_MEASURE } from "./filters";
 import type { TrackSummary } from "../api/types";
@@ -30,7 +30,8 @@ export interface TrackRowProps {
   isOpen: boolean;
   isSelected: boolean;
   isEditing: boolean;
-  style: CSSProperties;
+  /** Where it stands in the list, in pixels. */
+  top: number;
   mayEdit: boolean;
   onClick: (index: number, event: MouseEvent) => void;
   onToggle: (index: number) => void;
@@ -39,9 +40,9 @@ export interface TrackRowProps {
   onEdit: (trackId: string | undefined) => void;
 }
 
-/** One track of the list. */
+/** One track of the list. While the list is scrolled, the rows that stay are not rendered again. */
 export const TrackRow = memo(function TrackRow(props: TrackRowProps) {
-  const { index, track, isActive, isOpen, isSelected, style } = props;
+  const { index, track, isActive, isOpen, isSelected, top } = props;
   return (
     <div
       role="row"
@@ -53,10 +54,10 @@ export const TrackRow = memo(function TrackRow(props: TrackRowProps) {
       onClick={(event) => props.onClick(index, event)}
       onDoubleClick={() => props.mayEdit && track && track.status !== "deleted" && props.onEdit(track.id)}
       onMouseEnter={() => track && props.onHover(track)}
-      style={style}
+      style={{ height: ROW_HEIGHT, transform: `translateY(${top}px)` }}
       className={cx(
         GRID,
-        "absolute inset-x-0 top-0 cursor-default border-b border-line/60 -outline-offset-2 select-none",
+        "absolute inset-x-0 top-0 cursor-default contain-strict border-b border-line/60 -outline-offset-2 select-none",
         isOpen ? "bg-accent-soft" : isSelected ? "bg-hover" : "hover:bg-raised",
       )}
     >

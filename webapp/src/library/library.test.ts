@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { NO_FILTERS, PRESETS, readFilters, SORTS, STATUSES, toQuery, writeFilters, type Filters } from "./filters";
 import { extend, NOTHING, toggle, toggleAll } from "./selection";
 import { PAGE_SIZE } from "./pageSize";
-import { visiblePages } from "./useTrackList";
+import { pagesOf } from "./useTrackList";
 
 describe("filters", () => {
   const some = fc.record<Filters>({
@@ -63,10 +63,10 @@ describe("the selection", () => {
 
 describe("the pages of a long list", () => {
   it("are those of the visible rows alone", () => {
-    expect(visiblePages(0, 20, 10_000)).toEqual([0]);
-    expect(visiblePages(PAGE_SIZE - 1, PAGE_SIZE, 10_000)).toEqual([0, 1]);
-    expect(visiblePages(9_990, 10_020, 10_000)).toEqual([99]);
-    expect(visiblePages(500, 520, 3)).toEqual([0]);
-    expect(visiblePages(0, 20, 0)).toEqual([]);
+    expect(pagesOf(0, 20, 10_000)).toEqual([0]);
+    expect(pagesOf(PAGE_SIZE - 1, PAGE_SIZE, 10_000)).toEqual([0, 1]);
+    expect(pagesOf(9_990, 10_020, 10_000)).toEqual([99]);
+    expect(pagesOf(500, 520, 3)).toEqual([0]);
+    expect(pagesOf(0, 20, 0)).toEqual([]);
   });
 });

@@ -3,41 +3,35 @@ import { trackPage, type TrackListQuery } from "../api/queries";
 import type { TrackSummary } from "../api/types";
 import { PAGE_SIZE } from "./pageSize";
 
-export interface TrackList {
-  total: number | undefined;
+/** Asks for the first page of the tracks of a query, which says how many there are. */
+export function useFirstPage(query: TrackListQuery) {
+  return useQuery({ ...trackPage({ ...query, limit: PAGE_SIZE, offset: 0 }), placeholderData: keepPreviousData });
+}
+
+export interface LoadedTracks {
   /** The track of a row, or undefined while its page is on its way. */
   rowAt: (index: number) => TrackSummary | undefined;
   /** Every track of the loaded pages. */
-  loaded: readonly TrackSummary[];
-  error: Error | null;
-  isPending: boolean;
-  refetch: () => void;
+  all: () => readonly TrackSummary[];
 }
 
-/** Returns the tracks of a query, of which only the pages around the visible rows are loaded. */
-export function useTrackList(query: TrackListQuery, firstRow: number, lastRow: number): TrackList {
-  const first = useQuery({ ...trackPage({ ...query, limit: PAGE_SIZE, offset: 0 }), placeholderData: keepPreviousData });
-  const total = first.data?.total;
-  const pages = visiblePages(firstRow, lastRow, total ?? 0);
+/** Returns the tracks of a query, of which only the pages of the rows that exist are loaded. */
+export function useLoadedTracks(query: TrackListQuery, first: ReturnType<typeof useFirstPage>["data"], rows: readonly { index: number }[]): LoadedTracks {
+  const pages = pagesOf(rows[0]?.index ?? 0, rows.at(-1)?.index ?? 0, first?.total ?? 0);
   const others = useQueries({
     queries: pages.filter((page) => page > 0).map((page) => trackPage({ ...query, limit: PAGE_SIZE, offset: page * PAGE_SIZE })),
   });
-
   const items = new Map<number, readonly TrackSummary[]>();
-  if (first.data) items.set(0, first.data.items);
+  if (first) items.set(0, first.items);
   for (const { data } of others) if (data) items.set(data.offset / PAGE_SIZE, data.items);
   return {
-    total,
     rowAt: (index) => items.get(Math.floor(index / PAGE_SIZE))?.[index % PAGE_SIZE],
-    loaded: [...items.values()].flat(),
-    error: first.error,
-    isPending: first.isPending,
-    refetch: () => void first.refetch(),
+    all: () => [...items.values()].flat(),
   };
 }
 
 /** Returns the numbers of the pages that hold the rows. */
-export function visiblePages(firstRow: number, lastRow: number, total: number): number[] {
+export function pagesOf(firstRow: number, lastRow: number, total: number): number[] {
   if (total === 0) return [];
   const last = Math.floor(Math.min(lastRow, total - 1) / PAGE_SIZE);
   const first = Math.min(Math.floor(Math.max(0, firstRow) / PAGE_SIZE), last);

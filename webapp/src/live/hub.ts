@@ -183,9 +183,9 @@ function belongs(event: FeedEvent, topic: string): boolean {
     case "jobs":
       return event.type.startsWith("analysis.") || event.type === "job.progressed";
     case "alarms":
-      return event.type === "device.alarm";
+      return event.type === "device.alarm" || event.type.startsWith("alarm.");
     case "fleet":
-      return event.type === "device.alarm" || event.type === "device.online" || event.type === "device.offline";
+      return FLEET.has(event.type) || event.type.startsWith("alarm.");
     case "activity":
       return !SAMPLES.has(event.type);
     default:
@@ -193,4 +193,5 @@ function belongs(event: FeedEvent, topic: string): boolean {
   }
 }
 
-const SAMPLES: ReadonlySet<string> = new Set(["job.progressed", "deployment.changed", "device.reading"]);
+const SAMPLES: ReadonlySet<string> = new Set(["job.progressed", "deployment.changed", "device.reading", "fleet.summary"]);
+const FLEET: ReadonlySet<string> = new Set(["device.alarm", "device.online", "device.offline", "fleet.summary"]);

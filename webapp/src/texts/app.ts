@@ -6,6 +6,7 @@ export const app = {
   deployments: "Deployments",
   skipToContent: "Skip to the content",
   upload: "Upload",
+  openAlarms: (count: number) => (count === 1 ? "1 open alarm" : `${count} open alarms`),
   commands: "Search everything",
   account: "Account",
   signedInAs: (name: string) => `Signed in as ${name}`,

@@ -1,4 +1,4 @@
-import { commands, editor, player, problems, save, strip } from "./trackEditor";
+import { commands, comparison, editor, player, problems, save, strip } from "./trackEditor";
 
 /** The texts of the page of one track; it is loaded lazily and so are they. */
 export const track = {
@@ -11,6 +11,7 @@ export const track = {
     uploaded: "Uploaded",
     analysed: "Analysed",
     edited: "Beats edited",
+    editedOtherwise: "Edited",
     compare: "Compare versions",
     bundled: "Bundled",
     bundleReady: "Bundle ready for devices",
@@ -142,6 +143,7 @@ export const track = {
     firmware: (version: string) => `Firmware ≥ ${version}`,
     memory: (kb: string) => `${kb} kB memory`,
   },
+  comparison,
   editor,
   save,
   player,

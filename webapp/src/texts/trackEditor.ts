@@ -104,8 +104,8 @@ export const editor = {
     degara: "Degara tracker",
     multifeature: "Multi-feature tracker",
   } as Readonly<Record<string, string>>,
-  compare: "Compare with the analysis",
-  compareNone: "No comparison",
+  sectionLegend: "Colours of the sections",
+  sectionLegendHint: "The louder a section is, the stronger is its colour.",
   keys: "Keys of the beat editor",
   gain: "Waveform height",
   zoomIn: "Zoom in",
@@ -115,6 +115,24 @@ export const editor = {
   follow: "Follow the playhead",
   snap: "Snap to onsets (hold Alt to ignore)",
   place: (bar: number, beat: number) => `${bar}.${beat}`,
+} as const;
+
+export const comparison = {
+  menu: "Compare",
+  hint: "Show other beats beside these",
+  none: "No comparison",
+  versions: "Versions",
+  alternatives: "Readings of the analysis",
+  theirs: "the other person's beats",
+  against: (name: string) => `Against ${name}`,
+  legend: (name: string) => `How the beats differ from ${name}`,
+  moved: (count: number) => `${count} moved`,
+  added: (count: number) => `${count} only here`,
+  removed: (count: number) => `${count} only there`,
+  bars: (count: number) => `${count} ${count === 1 ? "bar begins" : "bars begin"} elsewhere`,
+  same: (count: number) => `${count} the same`,
+  stop: "End the comparison",
+  showOnBeats: "Show on the beats",
 } as const;
 
 export const save = {

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, type ReactNode } from "react";
+import { Suspense, useEffect, type ReactNode } from "react";
 import type { TrackDetail } from "../api/types";
 import { useMay } from "../api/useSession";
 import { formatTime } from "../app/format";
+import { part, preloadWhenIdle } from "../app/part";
 import { navigate, setSearch, useSearch } from "../app/router";
 import { track as trackTexts } from "../texts/track";
 import { Button, panelId, Skeleton, tabId, Tabs } from "../ui";
@@ -16,13 +17,14 @@ import { useSong } from "./useSong";
 import { useTrackActions } from "./useTrackActions";
 import { Waiting } from "./Waiting";
 
-const ChartsTab = lazy(() => import("./charts/ChartsTab"));
-const DriftTab = lazy(() => import("./drift/DriftTab"));
-const GraphTab = lazy(() => import("./graph/GraphTab"));
-const ArtefactsTab = lazy(() => import("./artefacts/ArtefactsTab"));
-const NotesTab = lazy(() => import("./notes/NotesTab"));
-const HistoryTab = lazy(() => import("./history/HistoryTab"));
-const SimilarTab = lazy(() => import("./similar/SimilarTab"));
+const ChartsTab = part(() => import("./charts/ChartsTab"));
+const DriftTab = part(() => import("./drift/DriftTab"));
+const GraphTab = part(() => import("./graph/GraphTab"));
+const ArtefactsTab = part(() => import("./artefacts/ArtefactsTab"));
+const NotesTab = part(() => import("./notes/NotesTab"));
+const HistoryTab = part(() => import("./history/HistoryTab"));
+const SimilarTab = part(() => import("./similar/SimilarTab"));
+const SOON = [ChartsTab, DriftTab, GraphTab, ArtefactsTab, NotesTab, HistoryTab, SimilarTab];
 
 const t = trackTexts.header;
 
@@ -45,6 +47,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
   const before = previousVersion(detail, version);
   const song = useSong(track.id, track.duration_ms ?? 0);
   const actions = useTrackActions(track, etag);
+  useEffect(() => preloadWhenIdle(SOON), []);
 
   const full = useQuery({ ...versionDetail(track.id, version ?? 0), enabled: version !== null });
   const deltas = useQuery({ ...comparison(track.id, version ?? 0, before ?? 0), enabled: version !== null && before !== null });
@@ -82,7 +85,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
       {version === null ? (
         <Panel id={selected}>{isOfTrack(selected) ? <TabContent id={selected} detail={detail} version={0} mayEdit={mayEdit} song={song} /> : <Waiting track={track} isNow={at === null} />}</Panel>
       ) : (
-        <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
+        <BeatsTab key={chosen ?? "current"} trackId={track.id} version={version} versions={detail.versions} song={song} mayEdit={mayEdit} shown={selected === "beats"}>
           {selected !== "beats" && (
             <Panel id={selected}>
               <TabContent id={selected} detail={detail} version={version} mayEdit={mayEdit} song={song} />

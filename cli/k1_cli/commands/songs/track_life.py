@@ -1,7 +1,8 @@
-"""The commands `k1 history`, `k1 delete` and `k1 restore`: what happened to a track, and its end."""
+"""The commands `k1 history` and `k1 delete`, and the restoration of a deleted track for `k1 restore`."""
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,19 +57,8 @@ def delete(track: TrackArgument, *, home: HomeOption = DEFAULT_HOME, as_json: Js
     results.print(f"{deleted['track_id']}: deleted; {command} brings it back until {deleted['purge_at']}")
 
 
-def restore(
-    track: TrackArgument,
-    *,
-    undo_token: Annotated[
-        str | None, typer.Option(help="The token of the deletion; for 30 seconds it needs no editor.")
-    ] = None,
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Restore a deleted track.
-
-    Example: ./k1 restore trk_01JABCDEF
-    """
+def restore_track(track: str, undo_token: str | None, home: Path, *, as_json: bool) -> None:
+    """Restore a deleted track, and print how it is now."""
     from k1_cli.api.lookup import find_track
 
     with open_gateway(home) as gateway:

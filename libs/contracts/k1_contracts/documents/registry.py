@@ -3,10 +3,11 @@
 from typing import Any
 
 from k1_contracts.descriptors import Message, messages_in
-from k1_contracts.messages import analysis, drift, telemetry, telemetry_history, webhooks
+from k1_contracts.messages import alarms, analysis, drift, fleet, telemetry, telemetry_history, webhooks
 from k1_contracts.messages.accounts import authentication, users
 from k1_contracts.messages.catalogue import (
     beats,
+    graph_edits,
     graphs,
     job_moves,
     media,
@@ -31,6 +32,7 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         analysis,
         job_moves,
         graphs,
+        graph_edits,
         beats,
         similar,
         bundles,
@@ -41,6 +43,8 @@ MESSAGES: tuple[Message[Any], ...] = tuple(
         telemetry,
         telemetry_history,
         drift,
+        alarms,
+        fleet,
         media,
         storage,
         webhooks,

@@ -86,6 +86,8 @@ class Presence(Contract):
     device_id: DeviceId
     online_since: UtcTime
     last_seen: UtcTime
+    drift_ms: float | None = None
+    """Of the newest reading, at most two seconds old; None before the first."""
     alarms: list[DeviceAlarm] = Field(default_factory=list[DeviceAlarm])
     """Raised and not cleared, one a kind: the highest level."""
 
@@ -128,6 +130,7 @@ DEVICE_ONLINE: Final = Event(
     DeviceOnline,
     summary="A device is there",
     senders=("telemetry",),
+    receivers=("telemetry",),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -138,6 +141,7 @@ DEVICE_OFFLINE: Final = Event(
     DeviceOffline,
     summary="A device is gone",
     senders=("telemetry",),
+    receivers=("telemetry",),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -148,7 +152,7 @@ DEVICE_ALARM: Final = Event(
     DeviceAlarm,
     summary="A level was reached or left",
     senders=("telemetry", "deploy"),
-    receivers=("deploy",),
+    receivers=("deploy", "telemetry"),
     stream=EVENTS,
     subject_id=_device_id,
     time=_at,
@@ -167,7 +171,7 @@ LIVE_READING: Final = LiveMessage(
     LiveSample,
     summary="The newest reading of a device",
     senders=("telemetry",),
-    receivers=("gateway",),
+    receivers=("gateway", "deploy"),
     stream=LIVE,
 )
 LIVE_TRACK: Final = LiveMessage(

@@ -13,6 +13,7 @@ from k1_contracts.descriptors import AnyQuery, DeviceMessage, Message, StreamMes
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.durables import DEAD_LETTER_RELAY, DURABLES, Durable
 from k1_contracts.streams import BUCKETS, STREAMS, Bucket
+from k1_contracts.streams import DEAD_LETTERS as DEAD_LETTER_STREAM
 from k1_contracts.subjects import DEAD_LETTERS, QUARANTINE
 
 _OTHERS: Final = frozenset({"device", "k1"})
@@ -68,7 +69,7 @@ def permissions_of(service: str) -> Permissions:
         raise ValueError(f"{service!r} is no service; there are {', '.join(SERVICES)}")
     publish = {
         *_sent(service),
-        *(subject for durable in _durables(service) for subject in _use_of(durable)),
+        *(subject for durable in durables_of(service) for subject in _use_of(durable)),
         *(subject for stream in STREAMS if service in stream.readers for subject in _reading(stream.name)),
         *(subject for bucket in BUCKETS for subject in _bucket(bucket, service)),
         *_dead_letters(),
@@ -78,7 +79,7 @@ def permissions_of(service: str) -> Permissions:
     subscribe = {
         f"{inbox_prefix(service)}.>",
         *_received(service),
-        *(f"$KV.{bucket.name}.*" for bucket in BUCKETS if service in bucket.readers),
+        *(f"$KV.{bucket.name}.*" for bucket in BUCKETS if service in bucket.readers and bucket.is_watched),
     }
     responds = any(isinstance(message, AnyQuery) and message.service == service for message in MESSAGES)
     return Permissions(tuple(sorted(publish)), tuple(sorted(subscribe)), -1 if responds else 0)
@@ -115,7 +116,7 @@ def _general(chosen: Callable[[Message[Any]], bool]) -> list[str]:
     return subjects
 
 
-def _durables(service: str) -> list[Durable]:
+def durables_of(service: str) -> list[Durable]:
     """Return the durables that a service consumes: those with its name, and the relay that all share."""
     return [
         durable
@@ -127,6 +128,7 @@ def _durables(service: str) -> list[Durable]:
 def _use_of(durable: Durable) -> Iterable[str]:
     owners = {each.name.partition("-")[0] for each in DURABLES if each.stream == durable.stream}
     consumer = durable.name if len(owners) > 1 else "*"
+    yield f"{_API}.STREAM.INFO.{durable.stream}"
     yield f"{_API}.CONSUMER.MSG.NEXT.{durable.stream}.{consumer}"
     yield f"{_API}.CONSUMER.INFO.{durable.stream}.{consumer}"
     yield f"$JS.ACK.{durable.stream}.{consumer}.>"
@@ -150,8 +152,9 @@ def _bucket(bucket: Bucket, service: str) -> Iterable[str]:
         yield f"$KV.{bucket.name}.>"
         yield f"{_API}.STREAM.PURGE.{stream}"
     if service in (*bucket.writers, *bucket.readers):
-        yield f"{_API}.STREAM.INFO.{stream}"
         yield f"{_API}.DIRECT.GET.{stream}.>"
+    if service in (*bucket.writers, *bucket.readers) and bucket.is_watched:
+        yield f"{_API}.STREAM.INFO.{stream}"
         yield f"{_API}.CONSUMER.CREATE.{stream}"
         yield f"{_API}.CONSUMER.INFO.{stream}.*"
         yield f"{_API}.CONSUMER.DELETE.{stream}.*"
@@ -159,8 +162,9 @@ def _bucket(bucket: Bucket, service: str) -> Iterable[str]:
 
 
 def _dead_letters() -> Iterable[str]:
-    """Return the subjects with which a service makes dead letters, also of messages that the broker gave up."""
+    """Return the subjects with which a service makes and counts dead letters, also of messages that the broker gave up."""
     yield f"{DEAD_LETTERS}.>"
+    yield f"{_API}.STREAM.INFO.{DEAD_LETTER_STREAM}"
     for stream in sorted({durable.stream for durable in DURABLES} - {DEAD_LETTER_RELAY.stream}):
         yield f"{_API}.STREAM.MSG.GET.{stream}"
 

@@ -25,6 +25,9 @@ _MAX_LINGER_S: Final = 10.0
 """How long the server reads the rest of a rejected body, so that the client sees the response."""
 _DISCARD_INTERVAL_S: Final = 0.1
 _MAX_DISCARD_S: Final = 2.0
+_FINISH_INTERVAL_S: Final = 0.02
+_CANCEL_S: Final = 1.0
+"""How long a handler may take to end after it was cancelled."""
 _log = logging.getLogger(__name__)
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -53,14 +56,24 @@ LIMITS: Final = web.AppKey("limits", ServerLimits)
 class LimitedRunner(web.AppRunner):
     """Runs an application within the limits; used like `web.AppRunner`, but with `listen` instead of a site."""
 
-    __slots__ = ("_limits", "_listener")
+    __slots__ = ("_finish_s", "_limits", "_listener")
 
-    def __init__(self, app: web.Application, limits: ServerLimits, **kwargs: Any) -> None:
+    def __init__(
+        self, app: web.Application, limits: ServerLimits, *, finish_s: float = 10.0, **kwargs: Any
+    ) -> None:
+        """`finish_s`: how long requests in progress may take at the end, in seconds."""
         app[LIMITS] = limits
         self._limits = limits
+        self._finish_s = finish_s
         self._listener: asyncio.Server | None = None
         lingering_s = min(_MAX_LINGER_S, limits.receive_s)
-        super().__init__(app, keepalive_timeout=limits.idle_s, lingering_time=lingering_s, **kwargs)
+        super().__init__(
+            app,
+            keepalive_timeout=limits.idle_s,
+            lingering_time=lingering_s,
+            shutdown_timeout=_CANCEL_S,
+            **kwargs,
+        )
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> list[Any]:
         """Listen and return the addresses.
@@ -80,9 +93,24 @@ class LimitedRunner(web.AppRunner):
 
     @override
     async def cleanup(self) -> None:
+        """Stop listening, let requests in progress end, and close all connections.
+
+        aiohttp receives nothing more of a body once its own cleanup has begun, so uploads have to end before.
+        """
         if self._listener is not None:
             self._listener.close()
+        if self.server is not None:
+            await self.shutdown()
+            await self._finish_requests()
         await super().cleanup()
+
+    async def _finish_requests(self) -> None:
+        assert self.server is not None
+        for _ in range(round(self._finish_s / _FINISH_INTERVAL_S)):
+            connections = [each for each in self.server.connections if isinstance(each, _Connection)]
+            if not any(connection.is_busy for connection in connections):
+                return
+            await asyncio.sleep(_FINISH_INTERVAL_S)
 
     @override
     async def _make_server(self) -> web.Server:
@@ -192,6 +220,11 @@ class _Connection(web.RequestHandler):
             self.transport.abort()  # close() would wait until the client has read everything
         else:
             self._start_send_deadline()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is received, handled or answered."""
+        return not self._is_idle()
 
     def begin(self, body: StreamReader) -> None:
         """Record that the head of a request is complete."""

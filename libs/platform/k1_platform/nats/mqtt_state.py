@@ -53,9 +53,8 @@ class _MqttStream:
         """The name in JetStream."""
         return f"$MQTT_{self.short_name}"
 
-    @property
-    def config(self) -> StreamConfig:
-        """The configuration for the server."""
+    def config(self, replicas: int) -> StreamConfig:
+        """Return the configuration for the server."""
         return StreamConfig(
             name=self.name,
             subjects=[f"$MQTT.{'qos2.in' if self.short_name == 'qos2in' else self.short_name}.>"],
@@ -68,6 +67,7 @@ class _MqttStream:
             max_msg_size=self.max_msg_bytes,
             max_bytes=self.max_bytes,
             max_age=self.max_age_s,
+            num_replicas=replicas,
         )
 
 
@@ -97,21 +97,21 @@ _STREAMS: Final = (
 )
 
 
-async def limit_mqtt_state(jetstream: JetStreamContext) -> None:
+async def limit_mqtt_state(jetstream: JetStreamContext, replicas: int = 1) -> None:
     """Create the MQTT streams with limits, or apply the limits to existing streams and delete what exceeds them."""
     for stream in _STREAMS:
-        await _limit(jetstream, stream)
+        await _limit(jetstream, stream, stream.config(replicas))
 
 
-async def _limit(jetstream: JetStreamContext, stream: _MqttStream) -> None:
+async def _limit(jetstream: JetStreamContext, stream: _MqttStream, config: StreamConfig) -> None:
     try:
         await jetstream.stream_info(stream.name)
     except NotFoundError:
-        await jetstream.add_stream(stream.config)
+        await jetstream.add_stream(config)
     else:
         if stream.no_consumers:
             await _delete_consumers(jetstream, stream.name)
-        await jetstream.update_stream(stream.config)
+        await jetstream.update_stream(config)
         if stream.max_msg_bytes >= 0:
             await jetstream.purge_stream(stream.name)  # otherwise the messages that are too long would stay
     if stream.no_consumers:

@@ -19,8 +19,8 @@ from k1_contracts.durables import DURABLES, Durable, stream_subjects
 from k1_platform.nats.mqtt_state import limit_mqtt_state
 
 
-def stream_config(stream: streams.Stream) -> StreamConfig:
-    """Return the configuration of a stream for the server."""
+def stream_config(stream: streams.Stream, replicas: int = 1) -> StreamConfig:
+    """Return the configuration of a stream for the server, stored on this number of servers."""
     return StreamConfig(
         name=stream.name,
         description=stream.description,
@@ -34,6 +34,7 @@ def stream_config(stream: streams.Stream) -> StreamConfig:
         duplicate_window=stream.duplicate_window.total_seconds(),
         allow_direct=True,
         no_ack=not stream.confirms,
+        num_replicas=replicas,
     )
 
 
@@ -50,26 +51,29 @@ def consumer_config(durable: Durable) -> ConsumerConfig:
     )
 
 
-async def provision_bus(jetstream: JetStreamContext) -> None:
-    """Create or update all streams, durables and key-value buckets, and limit the state of MQTT clients."""
+async def provision_bus(jetstream: JetStreamContext, *, replicas: int = 1) -> None:
+    """Create or update all streams, durables and key-value buckets, and limit the state of MQTT clients.
+
+    Each is stored on `replicas` servers; a durable on as many as its stream.
+    """
     for stream in streams.STREAMS:
-        config = stream_config(stream)
+        config = stream_config(stream, replicas)
         try:
             await jetstream.stream_info(stream.name)
         except NotFoundError:
             await jetstream.add_stream(config)
         else:
             await jetstream.update_stream(config)
-    await limit_mqtt_state(jetstream)
+    await limit_mqtt_state(jetstream, replicas)
     await asyncio.gather(
         *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in DURABLES),
-        *(_provision_bucket(jetstream, bucket) for bucket in streams.BUCKETS),
+        *(_provision_bucket(jetstream, bucket, replicas) for bucket in streams.BUCKETS),
     )
 
 
-async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket) -> None:
+async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket, replicas: int) -> None:
     try:
-        await jetstream.key_value(bucket.name)
+        config = (await (await jetstream.key_value(bucket.name)).status()).stream_info.config
     except BucketNotFoundError:
         await jetstream.create_key_value(
             KeyValueConfig(
@@ -79,6 +83,10 @@ async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket)
                 ttl=bucket.ttl.total_seconds() if bucket.ttl else None,
                 max_bytes=bucket.max_bytes,
                 storage=StorageType.FILE,
+                replicas=replicas,
                 direct=True,
             )
         )
+    else:
+        if config.num_replicas != replicas:
+            await jetstream.update_stream(config, num_replicas=replicas)

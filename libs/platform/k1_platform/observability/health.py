@@ -14,9 +14,15 @@ Check = Callable[[], Awaitable[None]]
 
 
 def health_routes(
-    checks: Mapping[str, Check], registry: CollectorRegistry, about: Mapping[str, str]
+    checks: Mapping[str, Check],
+    registry: CollectorRegistry,
+    about: Mapping[str, str],
+    draining: asyncio.Event,
 ) -> web.RouteTableDef:
-    """Return the three routes. The responses of `/livez` and `/readyz` contain the fields of `about`."""
+    """Return the three routes. The responses of `/livez` and `/readyz` contain the fields of `about`.
+
+    While `draining` is set the service is not ready, although it still answers.
+    """
     routes = web.RouteTableDef()
 
     @routes.get("/livez")
@@ -27,8 +33,9 @@ def health_routes(
     async def readyz(_: web.Request) -> web.Response:  # pyright: ignore[reportUnusedFunction]
         outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
         report = dict(zip(checks, outcomes, strict=True))
-        ready = all(outcome == "ok" for outcome in outcomes)
-        body = {"status": "ready" if ready else "not ready", "checks": report, **about}
+        ready = all(outcome == "ok" for outcome in outcomes) and not draining.is_set()
+        status = "draining" if draining.is_set() else "ready" if ready else "not ready"
+        body = {"status": status, "checks": report, **about}
         return web.json_response(body, status=200 if ready else 503)
 
     @routes.get("/metrics")

@@ -24,7 +24,13 @@ def configure_tracing(service: str, version: str, settings: ObservabilitySetting
 
     Trace ids are always passed on. Spans are recorded only when an OTLP endpoint is set.
     """
-    resource = Resource.create({"service.name": f"k1-{service}", "service.version": version})
+    resource = Resource.create(
+        {
+            "service.name": f"k1-{service}",
+            "service.version": version,
+            "deployment.environment.name": settings.environment,
+        }
+    )
     exported = settings.otlp_endpoint is not None
     provider = TracerProvider(resource=resource, sampler=DEFAULT_ON if exported else ALWAYS_OFF)
     if exported:

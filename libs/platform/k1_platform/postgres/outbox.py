@@ -8,6 +8,7 @@ the consumers recognise it by its id.
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import asyncpg
@@ -55,10 +56,18 @@ async def enqueue(
 class OutboxRelay:
     """Publishes a schema's outbox; of several processes one at a time does, which keeps the order."""
 
-    def __init__(self, pool: Pool, broker: NatsBroker, schema: str) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        broker: NatsBroker,
+        schema: str,
+        is_frozen: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """`is_frozen` returns whether nothing may be published, because a backup is being made."""
         self._pool = pool
         self._broker = broker
         self._schema = schema
+        self._is_frozen = is_frozen
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,6 +96,8 @@ class OutboxRelay:
         self._wake.set()
 
     async def _relay_batch(self, connection: Connection) -> int:
+        if self._is_frozen is not None and await self._is_frozen():
+            return 0
         async with connection.transaction():
             lock = "SELECT pg_try_advisory_xact_lock(hashtext($1))"
             if not await connection.fetchval(lock, f"{self._schema}.outbox"):

@@ -16,12 +16,14 @@ import urllib3
 from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from k1_platform.auth.tls import client_context
 from k1_platform.errors import TransientError
 from k1_platform.processes.threads import in_executor
 from k1_platform.settings import ObjectStoreSettings
+from k1_platform.storage.metrics import ObjectMetrics
 from k1_platform.storage.stream_adapter import StreamAdapter
 
 PART_SIZE: Final = 5 * 1024 * 1024
@@ -98,8 +100,10 @@ def _stored_at(found: Object) -> datetime:
 class ObjectStore:
     """Reads and writes the objects of one bucket. Every failure of the store is a TransientError."""
 
-    def __init__(self, settings: ObjectStoreSettings) -> None:
+    def __init__(self, settings: ObjectStoreSettings, registry: CollectorRegistry | None = None) -> None:
+        """Connect at the first call. `registry` is where the store is measured; by default in one of its own."""
         self._bucket = settings.bucket
+        self._metrics = ObjectMetrics(registry or CollectorRegistry())
         self._minio = _client(settings, settings.url)
         # A signed URL is valid only for the host for which it was signed.
         self._signer = _client(settings, settings.public_url or settings.url)
@@ -112,11 +116,11 @@ class ObjectStore:
     async def ensure_bucket(self) -> None:
         """Create the bucket if it does not exist."""
 
-        def make() -> None:
+        def make_bucket() -> None:
             if not self._minio.bucket_exists(self._bucket):
                 self._minio.make_bucket(self._bucket)
 
-        await self._call(make)
+        await self._call(make_bucket)
 
     async def check(self) -> None:
         """Raise unless the bucket exists; a readiness check."""
@@ -133,6 +137,7 @@ class ObjectStore:
             len(data),
             content_type=content_type,
         )
+        self._metrics.add_bytes("sent", len(data))
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes], content_type: str) -> None:
         """Store a stream of unknown length; at most one part and a few chunks are in memory.
@@ -156,6 +161,7 @@ class ObjectStore:
         try:
             async for chunk in chunks:
                 await adapter.put(chunk)
+                self._metrics.add_bytes("sent", len(chunk))
                 if upload.done():  # before the end: the store failed, so the rest is not needed
                     break
             await adapter.end()
@@ -172,7 +178,7 @@ class ObjectStore:
     async def get_range(self, key: str, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset` on, fewer at the end of the object; a length of 0 means up to the end."""
 
-        def read() -> bytes:
+        def get_object() -> bytes:
             response = self._minio.get_object(self._bucket, key, offset, length)
             try:
                 return response.read()
@@ -180,11 +186,18 @@ class ObjectStore:
                 response.close()
                 response.release_conn()
 
-        return await self._call(read)
+        data = await self._call(get_object)
+        self._metrics.add_bytes("received", len(data))
+        return data
 
     async def get_file(self, key: str, path: Path) -> None:
         """Download an object to the file `path`."""
-        await self._call(self._minio.fget_object, self._bucket, key, str(path))
+
+        def fget_object() -> int:
+            self._minio.fget_object(self._bucket, key, str(path))
+            return path.stat().st_size
+
+        self._metrics.add_bytes("received", await self._call(fget_object))
 
     async def stat(self, key: str) -> ObjectInfo:
         """Return the size and content type of an object."""
@@ -224,16 +237,20 @@ class ObjectStore:
         """Yield the objects whose keys begin with `prefix`, in the order of their keys, at most BATCH at a time."""
         found = self._minio.list_objects(self._bucket, prefix=prefix, recursive=True)
 
-        def read() -> list[ListedObject]:
+        def list_objects() -> list[ListedObject]:
             return [
                 ListedObject(each.object_name or "", each.size or 0, _stored_at(each))
                 for each in itertools.islice(found, BATCH)
             ]
 
-        while batch := await self._call(read):
+        while batch := await self._call(list_objects):
             yield batch
 
     async def _call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._metrics.timed(function.__name__):
+            return await self._run(function, *args, **kwargs)
+
+    async def _run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return await in_executor(self._threads, function, *args, **kwargs)
         except S3Error as error:

@@ -20,6 +20,7 @@ from k1_analysis.errors import JobFailedError
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_events import MAX_DELIVERIES, analysis_cancelled, analysis_failed, analysis_started
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.metrics import JobMetrics
 from k1_analysis.jobs.places import JobPlaces
 from k1_analysis.jobs.progress import ProgressReporter
 from k1_analysis.jobs.queue import JobQueue
@@ -73,6 +74,7 @@ class Worker:
         queue: JobQueue,
         cancellations: Cancellations,
         runner: JobRunner,
+        metrics: JobMetrics,
         *,
         pod: str,
         slots: int,
@@ -83,6 +85,7 @@ class Worker:
         self._cancellations = cancellations
         self._places = JobPlaces(bus.jetstream)
         self._runner = runner
+        self._metrics = metrics
         self._stop_timeout_s = stop_timeout_s
         self._stopping = False
         self._rng = random.Random()  # noqa: S311  jitter is no secret
@@ -136,8 +139,11 @@ class Worker:
         slot.job_id, slot.since = job.job_id, datetime.now(UTC)
         if message.metadata.num_delivered == 1:
             self.waits_s.append(max(0.0, (slot.since - job.requested_at).total_seconds()))
+            self._metrics.wait.observe(self.waits_s[-1])
         parent = propagate.extract(message.headers or {})
-        with _tracer.start_as_current_span("analyse", parent, attributes={"k1.job_id": job.job_id}):
+        with _tracer.start_as_current_span(
+            "analyse", parent, attributes={"k1.job_id": job.job_id, "k1.track_id": job.track_id}
+        ):
             await self._run_and_report(message, job, slot)
 
     async def _run_and_report(self, message: Msg, job: AnalysisJob, slot: Slot) -> None:
@@ -148,6 +154,7 @@ class Worker:
                 await message.nak()
                 raise
             await self._publish(_publication(outcome))
+            self._metrics.count_end(outcome)
         await message.ack()
 
     async def _outcome(self, message: Msg, job: AnalysisJob, slot: Slot) -> Outcome:
@@ -195,7 +202,8 @@ class Worker:
         while True:
             attempt += 1
             try:
-                return await self._runner.run(job, reporter.report)
+                with self._metrics.measuring_stages(reporter.report) as report:
+                    return await self._runner.run(job, report)
             except TransientError as error:
                 if attempt >= _MAX_TRIES:
                     raise

@@ -36,33 +36,24 @@ class _Entry(Contract):
 
 @dataclass(frozen=True)
 class WorkerRegistry:
-    """Registers this pod's slots, and lists the slots of all pods."""
+    """Registers the slots of a pod, and lists the slots of all pods."""
 
     jetstream: JetStreamContext
     queue: JobQueue
-    worker: Worker
-    pod: str
 
-    async def keep_registered(self) -> None:
-        """Refresh this pod's entry until cancelled, then remove it."""
-        key = self.pod.encode().hex()  # A pod's name may hold characters that a key must not hold.
+    async def keep_registered(self, worker: Worker, pod: str) -> None:
+        """Refresh the entry of the pod until cancelled, then remove it."""
+        key = pod.encode().hex()  # A pod's name may hold characters that a key must not hold.
         try:
             while True:
                 with contextlib.suppress(NatsError, OSError, TimeoutError):
                     bucket = await self.jetstream.key_value(streams.WORKERS.name)
-                    await bucket.put(key, self._entry())
+                    await bucket.put(key, _entry(worker, pod))
                 await asyncio.sleep(_REFRESH_INTERVAL_S)
         finally:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 bucket = await self.jetstream.key_value(streams.WORKERS.name)
                 await bucket.delete(key)
-
-    def _entry(self) -> bytes:
-        slots = [
-            WorkerSlot(id=slot.id, host=self.pod, job_id=slot.job_id, since=slot.since, engine=ENGINE)
-            for slot in self.worker.slots
-        ]
-        return _Entry(slots=slots, waits_s=list(self.worker.waits_s)).model_dump_json().encode()
 
     async def list_workers(self, _: ListWorkers) -> WorkerList:
         """Return the slots of every pod and the number of waiting jobs."""
@@ -83,3 +74,11 @@ class WorkerRegistry:
             average_wait_s=round(fmean(waits_s), 3) if waits_s else None,
             workers=sorted(workers, key=lambda worker: worker.id),
         )
+
+
+def _entry(worker: Worker, pod: str) -> bytes:
+    slots = [
+        WorkerSlot(id=slot.id, host=pod, job_id=slot.job_id, since=slot.since, engine=ENGINE)
+        for slot in worker.slots
+    ]
+    return _Entry(slots=slots, waits_s=list(worker.waits_s)).model_dump_json().encode()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +40,26 @@ class GraphSimulator:
             TransientError: the object store failed.
         """
         prefix = run_prefix(query)
-        try:
-            stored = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
-        except ObjectNotFoundError:
+        earlier = await self._find_earlier(prefix)
+        if earlier is None:
             return await self._run(query, prefix)
-        return GraphSimulated.model_validate_json(stored)
+        if await self._has_all_files(earlier):
+            return earlier
+        # Another folder: here the files that are left would be replaced, and versions may refer to them.
+        return await self._run(query, f"{prefix}/again/{secrets.token_hex(16)}")
+
+    async def _find_earlier(self, prefix: str) -> GraphSimulated | None:
+        """Return an earlier run. Its manifest is stored again, because a cleanup removes no young folder."""
+        try:
+            manifest = await self.objects.get_bytes(f"{prefix}/{MANIFEST}")
+        except ObjectNotFoundError:
+            return None
+        await self.objects.put_bytes(f"{prefix}/{MANIFEST}", manifest, "application/json")
+        return GraphSimulated.model_validate_json(manifest)
+
+    async def _has_all_files(self, simulated: GraphSimulated) -> bool:
+        """Return whether no file of an earlier run was removed since."""
+        return all(await asyncio.gather(*(self.objects.exists(file.key) for file in simulated.files)))
 
     async def _run(self, query: SimulateGraph, prefix: str) -> GraphSimulated:
         with tempfile.TemporaryDirectory(prefix="k1-graph-") as folder:

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from k1_analysis.jobs import queue
 from k1_analysis.jobs.cancellations import Cancellations
 from k1_analysis.jobs.job_runner import JobRunner
+from k1_analysis.jobs.metrics import JobMetrics
 from k1_analysis.jobs.queue import JobQueue
 from k1_analysis.jobs.worker import Worker
 from k1_contracts import streams
@@ -59,6 +61,11 @@ class WorkerHarness:
     queue: JobQueue
     ends: list[End]
     started: list[AnalysisStarted]
+    metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def measured(self, name: str, **labels: str) -> float | None:
+        """Return the value of a metric of the worker."""
+        return self.metrics.get_sample_value(name, labels)
 
     async def job(self, song: str, *, priority: int = 5) -> AnalysisJob:
         """Return a job whose song is in the store; equal texts are the same song."""
@@ -147,8 +154,16 @@ async def working(
     pool.start()
     runner = JobRunner(harness.objects, pool, max_minutes=20)
     cancellations = Cancellations(harness.bus.client, harness.bus.jetstream)
+    harness.metrics = CollectorRegistry()  # of the worker that began last
     worker = Worker(
-        harness.bus, harness.queue, cancellations, runner, pod="pod-1", slots=slots, stop_timeout_s=0.2
+        harness.bus,
+        harness.queue,
+        cancellations,
+        runner,
+        JobMetrics(harness.metrics),
+        pod="pod-1",
+        slots=slots,
+        stop_timeout_s=0.2,
     )
     task = asyncio.create_task(worker.run())
     try:

@@ -90,6 +90,26 @@ async def test_the_same_audio_is_analysed_once(harness: WorkerHarness, unique: s
     assert end.artefacts[0].id != again.artefacts[0].id
 
 
+async def test_jobs_are_measured_by_stage_and_outcome(harness: WorkerHarness, unique: str) -> None:
+    """Each stage of a job is measured once; a failed job counts under the stage in which it failed."""
+    fine, broken = await harness.job(f"fine {unique}"), await harness.job(f"undecodable {unique}")
+    async with working(harness):
+        for job in (fine, broken):
+            await enqueue(harness.bus.jetstream, job)
+            await harness.end_of(job)
+        await eventually(
+            lambda: harness.measured("k1_analysis_jobs_total", outcome="failed", stage="beats") == 1,
+            "the failed job counts",
+        )
+    assert harness.measured("k1_analysis_jobs_total", outcome="completed", stage="done") == 1
+    stages = {
+        stage: harness.measured("k1_analysis_stage_seconds_count", stage=stage)
+        for stage in ("fetch", "beats", "graph", "store")
+    }
+    assert stages == {"fetch": 2, "beats": 2, "graph": 1, "store": 1}
+    assert harness.measured("k1_analysis_wait_seconds_count") == 2
+
+
 async def test_an_analysis_that_lost_a_file_is_made_again_elsewhere(
     harness: WorkerHarness, unique: str
 ) -> None:
@@ -223,8 +243,8 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
         assert len(running.waits_s) == 2
         running.waits_s.clear()
         running.waits_s.extend([2.0, 3.0])
-        registry = WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1")
-        registering = asyncio.create_task(registry.keep_registered())
+        registry = WorkerRegistry(harness.bus.jetstream, harness.queue)
+        registering = asyncio.create_task(registry.keep_registered(running, "pod-1"))
 
         async def list_both() -> WorkerList | None:
             listed = await registry.list_workers(ListWorkers())
@@ -235,21 +255,17 @@ async def test_a_worker_takes_only_what_it_can_run(harness: WorkerHarness, uniqu
         await asyncio.gather(registering, return_exceptions=True)
     assert (listed.active, listed.total, listed.queue_depth) == (2, 2, 1)
     assert listed.average_wait_s == 2.5
-    empty = await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "x").list_workers(
-        ListWorkers()
-    )
+    empty = await WorkerRegistry(harness.bus.jetstream, harness.queue).list_workers(ListWorkers())
     assert (empty.total, empty.average_wait_s) == (0, None)
 
 
 async def test_pods_of_the_release_before_are_listed(harness: WorkerHarness) -> None:
     """Such a pod writes its slots alone, without waits."""
-    async with working(harness, slots=1) as running:
+    async with working(harness, slots=1):
         slot = WorkerSlot(id="old/0", host="old", since=datetime.now(UTC), engine="k1-engine 1.0.0")
         bucket = await harness.bus.jetstream.key_value(streams.WORKERS.name)
         await bucket.put("old", f"[{slot.model_dump_json()}]".encode())
-        listed = await WorkerRegistry(harness.bus.jetstream, harness.queue, running, "pod-1").list_workers(
-            ListWorkers()
-        )
+        listed = await WorkerRegistry(harness.bus.jetstream, harness.queue).list_workers(ListWorkers())
         await bucket.delete("old")
     assert ([each.id for each in listed.workers], listed.average_wait_s) == (["old/0"], None)
 

@@ -57,6 +57,18 @@ async def test_a_run_stores_its_files(simulator: GraphSimulator, objects: Object
     assert found.executor_scale.after_ms <= found.executor_scale.before_ms
 
 
+async def test_a_run_that_lost_a_file_is_made_again(
+    simulator: GraphSimulator, objects: ObjectStore, unique: str
+) -> None:
+    """In another folder, because versions may refer to the files that are left; a reused run becomes young again."""
+    query = await make_query(objects, unique)
+    first = await simulator.simulate(query)
+    await objects.delete(first.files[0].key)
+    again = await simulator.simulate(query)
+    assert {file.key for file in again.files}.isdisjoint(file.key for file in first.files)
+    assert all([await objects.exists(file.key) for file in again.files])
+
+
 async def test_the_same_run_reuses_its_files(
     simulator: GraphSimulator, objects: ObjectStore, unique: str
 ) -> None:

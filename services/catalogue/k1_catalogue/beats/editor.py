@@ -1,30 +1,22 @@
 """Saves and removes overrides of beats: each makes a new version, which is ready when the query is answered.
 
-A worker makes the map and runs the graph; nothing is visible until one transaction adds the version with everything
-that belongs to it. A process that dies before leaves files without a reference and perhaps a map of a version that does
-not exist, which the next version overwrites.
+A worker makes the map and runs the graph.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
 from k1_catalogue import errors
 from k1_catalogue.beats import store
 from k1_catalogue.beats.operations import checked_grid
-from k1_catalogue.beats.override import BeatEdit, author_of, changes_between, line_etag, request_hash
-from k1_catalogue.beats.version_builder import MadeMap, NewVersion, OverrideSource, VersionBuilder
+from k1_catalogue.beats.override import BeatEdit, changes_between, line_etag, request_hash
+from k1_catalogue.beats.version_builder import MadeMap, VersionSource
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.graphs import store as graph_store
-from k1_catalogue.maps.store import MapStore
-from k1_catalogue.similarity.store import save_features
-from k1_catalogue.tracks import store as track_store
-from k1_catalogue.tracks.artefact_store import artefacts_of_version, insert_artefacts
-from k1_catalogue.tracks.audit_store import write_audit_entry
-from k1_catalogue.tracks.status import version_status
-from k1_catalogue.tracks.store import FinishedVersion
-from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
+from k1_catalogue.tracks.audit_store import current_author, write_audit_entry
+from k1_catalogue.tracks.version_checks import require_version
 from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.catalogue.beats import (
     BEATS_OVERRIDDEN,
@@ -37,26 +29,20 @@ from k1_contracts.messages.catalogue.beats import (
 )
 from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary
-from k1_platform.errors import TransientError
-from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.outbox import enqueue
-from k1_platform.postgres.pool import Connection, Pool
+from k1_platform.postgres.pool import Connection
 from k1_platform.processes.threads import in_thread
 
 ApplyOnWorker = Callable[[ApplyBeats], Awaitable[BeatsApplied]]
 """Makes a map with other beats on a worker; raises the error of the worker."""
 RunOnWorker = Callable[[SimulateGraph], Awaitable[GraphSimulated]]
-_MAX_TRIES: Final = 5
-"""Tries to add the version: another edit or analysis of the track may take its number each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class BeatEditor:
     """Makes the versions of overrides."""
 
-    pool: Pool
-    maps: MapStore
-    builder: VersionBuilder
+    writer: VersionWriter
     apply_beats: ApplyOnWorker
     run_graph: RunOnWorker
     clock: Callable[[], datetime]
@@ -68,11 +54,12 @@ class BeatEditor:
             QueryError: `beats_invalid`, `override_changed`, `graph_changed`, or an error of the worker.
             TransientError: the track changes too fast, or a store did not respond.
         """
-        source = await self._read_source(query)
+        change = _BeatChange(query)
+        source = await self.writer.read_source(change)
         if isinstance(source, BeatOverrideSaved):
             return source
-        current = await self.maps.get_beats(query.track_id, query.version)
-        automatic = await self.maps.get_beats(query.track_id, source.base_version)
+        current = await self.writer.maps.get_beats(query.track_id, query.version)
+        automatic = await self.writer.maps.get_beats(query.track_id, source.base_version)
         if current is None or automatic is None:
             raise errors.genesis_missing(query.track_id, query.version)
         grid = await in_thread(
@@ -95,7 +82,7 @@ class BeatEditor:
             cemgil=applied.cemgil,
         )
         made = MadeMap(applied.summary, applied.warnings, applied.files, applied.show_failed, grid)
-        return await self._add_version(query, source, edit, made)
+        return await self.writer.add(change, source, edit, made, edit.created_at)
 
     async def remove(self, query: RemoveBeatOverride) -> BeatOverrideSaved:
         """Make a version with the automatic beats again, and the graph of the version.
@@ -104,102 +91,76 @@ class BeatEditor:
             QueryError: `override_missing`, `override_changed`, `graph_changed`, or an error of the worker.
             TransientError: the track changes too fast, or a store did not respond.
         """
-        source = await self._read_source(query)
+        change = _BeatChange(query)
+        source = await self.writer.read_source(change)
         if isinstance(source, BeatOverrideSaved):
             return source
-        if source.latest is None or source.latest.removed:
-            raise errors.override_missing(query.track_id, query.version)
-        current = await self.maps.get_beats(query.track_id, source.base_version)
+        current = await self.writer.maps.get_beats(query.track_id, source.base_version)
         if current is None:
             raise errors.genesis_missing(query.track_id, source.base_version)
-        made = await self.builder.automatic_map(source, _document(source), self.run_graph)
+        made = await self.writer.builder.automatic_map(source, _document(source), self.run_graph)
         beats = current.grid.beats_ms
         edit = replace(self._edit(query, source), removed=True, changes=changes_between(beats, beats))
-        return await self._add_version(query, source, edit, made)
+        return await self.writer.add(change, source, edit, made, edit.created_at)
 
-    async def _read_source(
-        self, query: SaveBeatOverride | RemoveBeatOverride
-    ) -> OverrideSource | BeatOverrideSaved:
-        """Return what the new version is made from, or the response to an earlier request with the same key."""
-        track_id, version = query.track_id, query.version
-        async with (
-            self.pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            require_map(await require_version(connection, track_id, version), track_id)
-            if earlier := await _earlier_response(connection, query):
-                return earlier
-            edit = await store.find_edit(connection, track_id, version)
-            base_version = edit.base_version if edit else version
-            latest = await store.latest_edit(connection, track_id, base_version)
-            _require_match(query, base_version, latest)
-            return OverrideSource(
-                track_id=track_id,
-                version=version,
-                base_version=base_version,
-                base=await require_version(connection, track_id, base_version),
-                latest=latest,
-                graph=await graph_store.current_graph(connection, track_id, version),
-                artefacts=await artefacts_of_version(connection, track_id, version, inline=True),
-                base_artefacts=await artefacts_of_version(connection, track_id, base_version, inline=False),
-                next_version=await track_store.next_version(connection, track_id),
-            )
-
-    def _edit(self, query: SaveBeatOverride | RemoveBeatOverride, source: OverrideSource) -> BeatEdit:
+    def _edit(self, query: SaveBeatOverride | RemoveBeatOverride, source: VersionSource) -> BeatEdit:
         return BeatEdit(
             version=source.next_version,
             base_version=source.base_version,
             previous_version=query.version,
             removed=False,
-            author=author_of(current_actor()),
+            author=current_author(),
             created_at=self.clock(),
             changes=changes_between((), ()),
             idempotency_key=query.idempotency_key,
             request_sha256=request_hash(query),
         )
 
-    async def _add_version(
-        self,
-        query: SaveBeatOverride | RemoveBeatOverride,
-        source: OverrideSource,
-        edit: BeatEdit,
-        made: MadeMap,
-    ) -> BeatOverrideSaved:
-        for _ in range(_MAX_TRIES):
-            new = await self.builder.build(source, edit, made)
-            async with self.pool.acquire() as connection, connection.transaction():
-                await require_song(connection, query.track_id)
-                if earlier := await _earlier_response(connection, query):
-                    return earlier
-                await _require_unchanged(connection, query, source)
-                number = await track_store.next_version(connection, query.track_id)
-                if number == edit.version:
-                    # Under the lock: no other process writes the map of this version.
-                    await self.maps.put(query.track_id, number, new.content)
-                    return await _insert(connection, source, edit, made, new)
-            edit = replace(edit, version=number)
-        raise TransientError(f"{query.track_id} got other versions {_MAX_TRIES} times meanwhile")
+
+@dataclass(frozen=True, slots=True)
+class _BeatChange:
+    """A request to save or remove an override."""
+
+    query: SaveBeatOverride | RemoveBeatOverride
+
+    @property
+    def track_id(self) -> str:
+        return self.query.track_id
+
+    @property
+    def version(self) -> int:
+        return self.query.version
+
+    async def find_earlier(self, connection: Connection) -> BeatOverrideSaved | None:
+        """Return the response to an earlier request with the same idempotency key.
+
+        Raises:
+            QueryError: `idempotency_key_reused`, the earlier request was another one.
+        """
+        edit = await store.find_repeated(
+            connection, self.track_id, self.query.idempotency_key, request_hash(self.query)
+        )
+        return await _response(connection, self.track_id, edit) if edit else None
+
+    async def require_unchanged(self, connection: Connection, source: VersionSource) -> None:
+        """Raise an error unless an entity tag of the query is that of the line, or if the graph has changed."""
+        latest = await store.latest_edit(connection, self.track_id, source.base_version)
+        _require_match(self.query, source.base_version, latest)
+        if isinstance(self.query, RemoveBeatOverride) and (latest is None or latest.removed):
+            raise errors.override_missing(self.track_id, source.base_version)
+        graph = await graph_store.current_graph(connection, self.track_id, self.version)
+        if (graph and graph.etag) != (source.graph and source.graph.etag):
+            raise errors.graph_changed_during_override()
+
+    async def record(self, connection: Connection, edit: BeatEdit) -> BeatOverrideSaved:
+        """Write the event for other services and the entry of the track's history."""
+        response = await _response(connection, self.track_id, edit)
+        await _record(connection, edit, response)
+        return response
 
 
-def _document(source: OverrideSource) -> GraphDocument | None:
+def _document(source: VersionSource) -> GraphDocument | None:
     return GraphDocument.model_validate_json(source.graph.document) if source.graph else None
-
-
-async def _earlier_response(
-    connection: Connection, query: SaveBeatOverride | RemoveBeatOverride
-) -> BeatOverrideSaved | None:
-    """Return the response to an earlier request with the same idempotency key.
-
-    Raises:
-        QueryError: `idempotency_key_reused`, the earlier request was another one.
-    """
-    key = query.idempotency_key
-    edit = None if key is None else await store.find_edit_by_key(connection, query.track_id, key)
-    if key is None or edit is None:
-        return None
-    if edit.request_sha256 != request_hash(query):
-        raise errors.idempotency_key_reused(key)
-    return await _response(connection, query.track_id, edit)
 
 
 def _require_match(
@@ -213,49 +174,6 @@ def _require_match(
         not in query.if_match
     ):
         raise errors.override_changed()
-
-
-async def _require_unchanged(
-    connection: Connection, query: SaveBeatOverride | RemoveBeatOverride, source: OverrideSource
-) -> None:
-    """Raise an error if the line or the graph has changed since it was read."""
-    latest = await store.latest_edit(connection, query.track_id, source.base_version)
-    _require_match(query, source.base_version, latest)
-    if isinstance(query, RemoveBeatOverride) and (latest is None or latest.removed):
-        raise errors.override_missing(query.track_id, query.version)
-    graph = await graph_store.current_graph(connection, query.track_id, query.version)
-    if (graph and graph.etag) != (source.graph and source.graph.etag):
-        raise errors.graph_changed_during_override()
-
-
-async def _insert(
-    connection: Connection, source: OverrideSource, edit: BeatEdit, made: MadeMap, new: NewVersion
-) -> BeatOverrideSaved:
-    track_id, at = source.track_id, edit.created_at
-    await track_store.insert_finished_version(
-        connection,
-        track_id,
-        FinishedVersion(
-            version=edit.version,
-            status=version_status("completed", made.summary),
-            engine=source.base["engine"],
-            summary=made.summary,
-            warnings=new.warnings,
-            map_sha256=new.map_sha256,
-            created_at=at,
-        ),
-    )
-    await insert_artefacts(connection, track_id, edit.version, new.artefacts, at)
-    await save_features(connection, track_id, edit.version, new.vector)
-    if source.graph is not None:
-        await graph_store.insert_revision(
-            connection, track_id, edit.version, replace(source.graph, revision=1, created_at=at)
-        )
-    await store.insert_edit(connection, track_id, edit)
-    await track_store.refresh_track_state(connection, track_id, at)
-    response = await _response(connection, track_id, edit)
-    await _record(connection, edit, response)
-    return response
 
 
 async def _record(connection: Connection, edit: BeatEdit, response: BeatOverrideSaved) -> None:

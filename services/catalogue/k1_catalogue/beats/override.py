@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Final
 
 from k1_catalogue.maps.beat_diff import diff_beats
-from k1_contracts.actors import Actor
 from k1_contracts.base import Contract
 from k1_contracts.messages.catalogue.beats import (
     BeatAuthor,
@@ -17,6 +16,7 @@ from k1_contracts.messages.catalogue.beats import (
     RemoveBeatOverride,
     SaveBeatOverride,
 )
+from k1_contracts.messages.catalogue.graph_edits import SaveGraphVersion
 
 MAX_LISTED: Final = 5000
 """Entries of each list of changes."""
@@ -25,12 +25,16 @@ _ETAG_DIGITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class BeatEdit:
-    """A version that an override made, or that removing one made."""
+    """A version that a person made: with other beats, with the automatic ones again, or with another graph.
+
+    With another graph it has the author, the time and the figures of the beats that it keeps.
+    """
 
     version: int
     base_version: int
     previous_version: int
     removed: bool
+    """Whether its beats are those of the analysis."""
     author: BeatAuthor
     created_at: datetime
     changes: BeatChanges
@@ -62,17 +66,10 @@ def line_etag(track_id: str, base_version: int, latest_version: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ETAG_DIGITS]
 
 
-def request_hash(query: SaveBeatOverride | RemoveBeatOverride) -> str:
+def request_hash(query: SaveBeatOverride | RemoveBeatOverride | SaveGraphVersion) -> str:
     """Return a hash of what was asked for, to recognise an idempotency key that is used for something else."""
     body: Contract = query.model_copy(update={"idempotency_key": None, "if_match": None})
     return hashlib.sha256(f"{type(query).__name__} {body.model_dump_json()}".encode()).hexdigest()
-
-
-def author_of(actor: Actor | None) -> BeatAuthor:
-    """Return the author of what the current actor does."""
-    if actor is None:
-        return BeatAuthor(kind="service", id="catalogue", name="service:catalogue")
-    return BeatAuthor(kind=actor.kind, id=actor.id, name=actor.name)
 
 
 def changes_between(before_ms: Sequence[float], after_ms: Sequence[float]) -> BeatChanges:

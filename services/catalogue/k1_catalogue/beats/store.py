@@ -1,10 +1,14 @@
-"""The table `beat_edits`: which versions were made by beats of a person, from which, by whom and how they differ."""
+"""The table `beat_edits`: the versions that people made of an analysis, and the beats of each.
+
+A version with another graph has a row too, which repeats what is known of its beats.
+"""
 
 import json
 from typing import Any, Final
 
 import asyncpg
 
+from k1_catalogue import errors
 from k1_catalogue.beats.override import BeatEdit
 from k1_catalogue.database import without_nul
 from k1_contracts.messages.catalogue.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
@@ -17,7 +21,7 @@ _COLUMNS: Final = (
 
 
 async def find_edit(connection: Connection, track_id: str, version: int) -> BeatEdit | None:
-    """Return the edit that made a version; None for a version that an analysis made."""
+    """Return the edit of a version; None for a version that an analysis made."""
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM catalogue.beat_edits"  # noqa: S608  a constant of ours
         " WHERE track_id = $1 AND version = $2",
@@ -27,14 +31,24 @@ async def find_edit(connection: Connection, track_id: str, version: int) -> Beat
     return _edit(row) if row else None
 
 
-async def find_edit_by_key(connection: Connection, track_id: str, idempotency_key: str) -> BeatEdit | None:
-    """Return the edit of this track that was requested with this idempotency key."""
+async def find_repeated(
+    connection: Connection, track_id: str, idempotency_key: str | None, request_sha256: str
+) -> BeatEdit | None:
+    """Return the edit of this track that was requested before with this idempotency key; None without a key.
+
+    Raises:
+        QueryError: `idempotency_key_reused`, the earlier request was another one.
+    """
+    if idempotency_key is None:
+        return None
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM catalogue.beat_edits"  # noqa: S608  a constant of ours
         " WHERE track_id = $1 AND idempotency_key = $2",
         track_id,
         without_nul(idempotency_key),
     )
+    if row is not None and row["request_sha256"] != request_sha256:
+        raise errors.idempotency_key_reused(idempotency_key)
     return _edit(row) if row else None
 
 

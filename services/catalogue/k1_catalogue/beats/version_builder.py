@@ -1,4 +1,4 @@
-"""Builds the content of a version that an override makes: its map, its artefacts and its signed bundle."""
+"""Builds the content of a version that a person makes: its map, its artefacts and its signed bundle."""
 
 import asyncio
 import json
@@ -27,20 +27,23 @@ from k1_platform.nats.rpc import QueryError
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
-_REMADE: Final[frozenset[ArtefactType]] = frozenset(
-    {"genesis_map", "metrics", "graph_impact", "beat_override", *RUN_ARTEFACTS}
-)
-"""The artefacts that depend on the beats or the version; the others are shared with the version before."""
+_REMADE: Final[frozenset[ArtefactType]] = frozenset({"genesis_map", "graph_impact", *RUN_ARTEFACTS})
+"""The artefacts that every new version has of its own; others are shared with the version before."""
+_OF_BEATS: Final[frozenset[ArtefactType]] = frozenset({"metrics", "beat_override"})
 _DOCUMENT_NAME: Final = "graph.analysis.beat_override.json"
 _UNPROCESSABLE: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
-class OverrideSource:
-    """What an override was made from, read at one moment."""
+class VersionSource:
+    """What a new version is made from, read at one moment."""
 
     track_id: str
     version: int
+    fields: dict[str, Any]
+    """The fields of the edited version."""
+    edit: BeatEdit | None
+    """The edit of this version; None where the analysis made it."""
     base_version: int
     base: dict[str, Any]
     """The fields of the base version."""
@@ -55,23 +58,43 @@ class OverrideSource:
     @property
     def base_map(self) -> StoredFile:
         """Return the map of the analysis; raise QueryError `artefact_missing` if it was deleted."""
-        for each in self.base_artefacts:
-            if each.artefact.type == "genesis_map":
-                return _stored_file(each)
-        raise errors.base_map_missing(self.base_version)
+        return _map_among(self.base_artefacts, self.base_version)
+
+    @property
+    def own_map(self) -> StoredFile:
+        """Return the map of the edited version; raise QueryError `artefact_missing` if it was deleted."""
+        return _map_among(self.artefacts, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGraph:
+    """A graph of a person, and the reports that need no run of it."""
+
+    revision: GraphRevision
+    reports: tuple[GeneratedFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MadeMap:
-    """The map of the new version as a worker made it, or as the analysis did."""
+    """The map of the new version: as a worker made it, as the analysis did, or that of the edited version."""
 
     summary: AnalysisSummary
     warnings: Sequence[Notice]
     files: Sequence[StoredFile]
-    """The map, its metrics, and the files of the run."""
+    """The map, its metrics where the beats are others, and the files of the run."""
     show_failed: Notice | None
-    grid: BeatGrid | None
-    """The beats of the person; None where the automatic ones are back."""
+    grid: BeatGrid | None = None
+    """The beats of the person; None where the automatic ones are back, and for another graph."""
+    graph: NewGraph | None = None
+    """None where the graph of the edited version stays."""
+
+    @property
+    def own_types(self) -> frozenset[ArtefactType]:
+        """Return the types of artefacts that the new version does not share with the edited one."""
+        if self.graph is None:
+            return _REMADE | _OF_BEATS
+        reports: set[ArtefactType] = {file.type for file in self.graph.reports}
+        return _REMADE | reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +119,7 @@ class VersionBuilder:
 
     async def automatic_map(
         self,
-        source: OverrideSource,
+        source: VersionSource,
         graph: GraphDocument | None,
         run_graph: Callable[[SimulateGraph], Awaitable[GraphSimulated]],
     ) -> MadeMap:
@@ -114,12 +137,13 @@ class VersionBuilder:
                     raise
                 show_failed = Notice(code="graph_failed", message=str(error))
         warnings = [Notice.model_validate(warning) for warning in source.base["warnings"]]
-        return MadeMap(source.base["summary"], warnings, files, show_failed, None)
+        return MadeMap(source.base["summary"], warnings, files, show_failed)
 
-    async def build(self, source: OverrideSource, edit: BeatEdit, made: MadeMap) -> NewVersion:
+    async def build(self, source: VersionSource, edit: BeatEdit, made: MadeMap) -> NewVersion:
         """Return the version with the number of the edit.
 
         Raises:
+            GraphError: no bundle can be made of a new graph.
             PermanentError: a file that the worker names is missing or differs.
             TransientError: the object store did not respond.
         """
@@ -129,13 +153,13 @@ class VersionBuilder:
         map_file = next(file for file in made.files if file.type == "genesis_map")
         data = await read_artefact(self.objects, ArtefactRef.of(map_file, source.track_id, edit.version))
         content, genesis = await in_thread(parse_map, data)
-        show, warnings = await self._show(source, edit, genesis, made.show_failed)
+        show, warnings = await self._show(source, edit, genesis, made)
         own = [] if made.grid is None else [_override_file(source.track_id, edit, made.grid)]
         generated = await self.shows.store_files([*show, *own], source.track_id, edit.version)
         copied = [
             _copy(each, source.track_id, edit.version)
             for each in source.artefacts
-            if each.artefact.type not in _REMADE
+            if each.artefact.type not in made.own_types
         ]
         return NewVersion(
             content=content,
@@ -150,13 +174,20 @@ class VersionBuilder:
         return new_artefact(ref, await read_artefact(self.objects, ref) if is_inlined(ref) else b"")
 
     async def _show(
-        self, source: OverrideSource, edit: BeatEdit, genesis: GenesisMap, show_failed: Notice | None
+        self, source: VersionSource, edit: BeatEdit, genesis: GenesisMap, made: MadeMap
     ) -> tuple[list[GeneratedFile], list[Notice]]:
-        """Return the impact report and the bundle; a warning in place of a bundle that cannot be made."""
+        """Return the reports and the bundle.
+
+        A graph that stays may give a warning in place of a bundle, because the beats are worth a version without it.
+        """
+        if made.graph is not None:
+            document = GraphDocument.model_validate_json(made.graph.revision.document)
+            bundle = await in_thread(self.shows.bundle_file, genesis, document, source.track_id, edit.version)
+            return [*made.graph.reports, bundle], []
         if source.graph is None:
             return [], []
-        if show_failed is not None:
-            return [], [show_failed]
+        if made.show_failed is not None:
+            return [], [made.show_failed]
         document = source.graph.document
         try:
             return await in_thread(self._make_show, source, edit, genesis, document), []
@@ -165,7 +196,7 @@ class VersionBuilder:
             return [], [Notice(code="bundle_failed", message=message)]
 
     def _make_show(
-        self, source: OverrideSource, edit: BeatEdit, genesis: GenesisMap, text: str
+        self, source: VersionSource, edit: BeatEdit, genesis: GenesisMap, text: str
     ) -> list[GeneratedFile]:
         document = GraphDocument.model_validate_json(text)
         baseline = Baseline(text, f"version {source.version}")
@@ -174,6 +205,13 @@ class VersionBuilder:
             impact_file(impact),
             self.shows.bundle_file(genesis, document, source.track_id, edit.version),
         ]
+
+
+def _map_among(artefacts: Sequence[StoredArtefact], version: int) -> StoredFile:
+    for each in artefacts:
+        if each.artefact.type == "genesis_map":
+            return _stored_file(each)
+    raise errors.map_not_stored(version)
 
 
 def _stored_file(stored: StoredArtefact) -> StoredFile:

@@ -12,6 +12,7 @@ from k1_catalogue.graphs.revisions import Baseline, GraphRevision
 from k1_catalogue.graphs.store import current_graph
 from k1_catalogue.tracks.artefact_store import StoredArtefact, artefacts_of_version
 from k1_catalogue.tracks.store import is_deleted
+from k1_catalogue.tracks.trace_store import find_trace
 from k1_catalogue.tracks.version_checks import require_map, require_version
 from k1_contracts.graph import GraphDocument, GraphEstimate, GraphImpact, RuntimeEstimate, VisualReport
 from k1_contracts.messages.deploy.bundles import BundleInfo, BundleRef, CompareGraphs, GetBundle, bundle_key
@@ -36,6 +37,7 @@ class _Version:
     fields: dict[str, Any]
     artefacts: list[StoredArtefact]
     graph: GraphRevision | None
+    traceparent: str | None
 
     def artefact(self, kind: str) -> StoredArtefact | None:
         """Return the first artefact of this type; None if there is none."""
@@ -79,6 +81,7 @@ class BundleQueries:
             f_measure_reference=found.fields["summary"].f_measure_reference,
             integrity=found.fields["summary"].integrity,
             track_status=found.fields["status"],
+            traceparent=found.traceparent,
         )
 
     async def compare_graphs(self, query: CompareGraphs) -> GraphImpact:
@@ -105,7 +108,8 @@ class BundleQueries:
             require_map(fields, track_id)
             artefacts = await artefacts_of_version(connection, track_id, version, inline=True)
             graph = await current_graph(connection, track_id, version)
-        return _Version(fields, artefacts, graph)
+            traceparent = await find_trace(connection, track_id, version)
+        return _Version(fields, artefacts, graph, traceparent)
 
     async def _head(self, sha256: str, key: str) -> BundleHead:
         known = self.heads.get(sha256)

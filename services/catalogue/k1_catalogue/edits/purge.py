@@ -7,7 +7,7 @@ was interrupted anywhere begins again. Of several processes one purges at a time
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NoReturn
@@ -28,6 +28,7 @@ _INTERVAL_S: Final = 600.0
 _BATCH: Final = 100
 _MANIFEST: Final = "manifest.json"
 """Analysis takes a stored manifest to mean that all its files are stored, so it is deleted before them."""
+_WITH_MANIFEST: Final = ("artefacts/", "overrides/", "runs/")
 _log = logging.getLogger(__name__)
 
 
@@ -40,12 +41,15 @@ class Purger:
     objects: ObjectStore
     clock: Callable[[], datetime]
     purge_after: timedelta = PURGE_AFTER
+    is_paused: Callable[[], Awaitable[bool]] | None = None
+    """Returns whether `run` must remove nothing, because a backup is being made."""
 
     async def run(self) -> NoReturn:
         """Purge the due tracks every ten minutes; while a store does not respond, try again later."""
         while True:
             try:
-                await self.purge_due()
+                if self.is_paused is None or not await self.is_paused():
+                    await self.purge_due()
             except (TransientError, *DATABASE_ERRORS) as error:
                 _log.warning("purge postponed", extra={"reason": repr(error)})
             await asyncio.sleep(_INTERVAL_S)
@@ -88,7 +92,7 @@ class Purger:
         return True
 
     async def _delete_objects(self, keys: Sequence[str]) -> None:
-        prefixes = {key.rpartition("/")[0] for key in keys if key.startswith("artefacts/")}
+        prefixes = {key.rpartition("/")[0] for key in keys if key.startswith(_WITH_MANIFEST)}
         for key in sorted(f"{prefix}/{_MANIFEST}" for prefix in prefixes):
             await self.objects.delete(key)
         await asyncio.gather(*(self.objects.delete(key) for key in keys))

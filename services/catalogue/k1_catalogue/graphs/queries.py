@@ -8,6 +8,7 @@ import pydantic_core
 from pydantic import JsonValue
 
 from k1_catalogue import errors
+from k1_catalogue.database import SCHEMA
 from k1_catalogue.graphs.graph_report import RUN_ARTEFACTS, GraphReport, report_graph
 from k1_catalogue.graphs.revisions import GraphRevision, next_revision
 from k1_catalogue.graphs.show_builder import ShowBuilder
@@ -17,10 +18,18 @@ from k1_catalogue.tracks import artefact_store
 from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import NewArtefact, StoredArtefact
 from k1_catalogue.tracks.artefacts import EXPECTED, URL_LIFETIME, new_artefact, read_artefact
-from k1_catalogue.tracks.audit_store import write_audit_entry
+from k1_catalogue.tracks.audit_store import current_author, write_audit_entry
 from k1_catalogue.tracks.version_checks import require_map, require_song, require_version
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.graph import GraphDocument
+from k1_contracts.messages.catalogue.graph_edits import (
+    GRAPH_EDITED,
+    GRAPH_SIMULATED,
+    GraphEdited,
+    GraphSimulationStored,
+    GraphValidated,
+    ValidateGraph,
+)
 from k1_contracts.messages.catalogue.graphs import (
     GetGraph,
     GraphSaved,
@@ -35,7 +44,8 @@ from k1_contracts.messages.catalogue.tracks import Artefact
 from k1_contracts.tracks import ArtefactRef, StoredFile
 from k1_graph.errors import GraphError, GraphInvalidError
 from k1_graph.graph import Graph
-from k1_graph.validation.validator import parse_graph
+from k1_graph.validation.validator import parse_graph, validate
+from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
@@ -71,6 +81,21 @@ class GraphQueries:
             created_at=found.created_at,
         )
 
+    async def validate_graph(self, query: ValidateGraph) -> GraphValidated:
+        """Return what `put_graph` would make of a graph, or every rule that it breaks."""
+        track_id, version = query.track_id, query.version
+        async with self.pool.acquire() as connection:
+            require_map(await require_version(connection, track_id, version), track_id)
+            baseline = await find_baseline(connection, track_id, version)
+        validation = await in_thread(validate, query.graph)
+        if not validation.ok:
+            return GraphValidated(validation=validation)
+        document, graph = await in_thread(parse_graph, query.graph)
+        report = await in_thread(report_graph, document, graph, baseline)
+        return GraphValidated(
+            validation=validation, metrics=report.metrics, estimate=report.estimate, impact=report.impact
+        )
+
     async def put_graph(self, query: PutGraph) -> GraphSaved:
         """Store an edit and its report, and remove the artefacts of earlier runs.
 
@@ -80,14 +105,14 @@ class GraphQueries:
         async with self.pool.acquire() as connection:
             require_map(await require_version(connection, track_id, version), track_id)
             baseline = await find_baseline(connection, track_id, version)
-        document, graph = await in_thread(_parse, query.graph)
+        document, graph = await in_thread(require_valid, query.graph)
         report = await in_thread(report_graph, document, graph, baseline)
         text = document.model_dump_json(exclude_none=True)
         artefacts = await self.shows.store_files(report.files(text), track_id, version)
         async with self.pool.acquire() as connection, connection.transaction():
             await require_song(connection, track_id)
             current = await current_graph(connection, track_id, version)
-            _require_match(current, query.if_match)
+            require_match(current, query.if_match)
             edit = next_revision(current, text, self.clock())
             if current is None or current.etag != edit.etag:
                 await _save_edit(connection, query, edit, artefacts, report)
@@ -135,7 +160,7 @@ class GraphQueries:
 
     async def _document(self, query: Simulate, current: GraphRevision | None) -> GraphDocument:
         if query.graph is not None:
-            document, _ = await in_thread(_parse, query.graph)
+            document, _ = await in_thread(require_valid, query.graph)
             return document
         if current is None:
             raise errors.graph_missing(query.track_id, query.version)
@@ -161,6 +186,10 @@ class GraphQueries:
             if current is None or current.revision != simulated.revision:
                 raise errors.graph_changed_during_simulation()
             await artefact_store.replace_artefacts(connection, track_id, version, artefacts, at)
+            event = GraphSimulationStored(
+                track_id=track_id, version=version, revision=simulated.revision, at=at
+            )
+            await enqueue(connection, SCHEMA, GRAPH_SIMULATED, event, source="catalogue")
             detail = f"version {version}, revision {simulated.revision}"
             await write_audit_entry(connection, track_id, at=at, action="graph simulated", detail=detail)
 
@@ -178,7 +207,8 @@ class GraphQueries:
         )
 
 
-def _parse(raw: JsonValue) -> tuple[GraphDocument, Graph]:
+def require_valid(raw: JsonValue) -> tuple[GraphDocument, Graph]:
+    """Return a graph from untrusted JSON; raise QueryError `graph_invalid`, which names every violation."""
     try:
         return parse_graph(raw)
     except GraphInvalidError as error:
@@ -187,7 +217,7 @@ def _parse(raw: JsonValue) -> tuple[GraphDocument, Graph]:
         raise errors.graph_invalid(message, found.violations) from error
 
 
-def _require_match(current: GraphRevision | None, if_match: Sequence[str] | None) -> None:
+def require_match(current: GraphRevision | None, if_match: Sequence[str] | None) -> None:
     """Raise `graph_changed` unless one of the entity tags is the current one, or there is no condition."""
     if if_match is None or (current is not None and (current.etag in if_match or "*" in if_match)):
         return
@@ -207,6 +237,15 @@ async def _save_edit(
         connection, track_id, version, artefacts, edit.created_at, outdated=RUN_ARTEFACTS
     )
     await track_store.set_updated_at(connection, track_id, edit.created_at)
+    event = GraphEdited(
+        track_id=track_id,
+        version=version,
+        revision=edit.revision,
+        etag=edit.etag,
+        author=current_author(),
+        at=edit.created_at,
+    )
+    await enqueue(connection, SCHEMA, GRAPH_EDITED, event, source="catalogue")
     changed = len(report.impact.changed_nodes) + len(report.impact.removed_nodes)
     detail = (
         f"version {version}, revision {edit.revision}: {changed} nodes differ from {report.impact.against}"

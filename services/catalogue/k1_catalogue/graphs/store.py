@@ -19,6 +19,17 @@ async def current_graph(connection: Connection, track_id: str, version: int) -> 
     return GraphRevision(**row) if row else None
 
 
+async def first_graph(connection: Connection, track_id: str, version: int) -> GraphRevision | None:
+    """Return the first graph of a version; None if it has none."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM catalogue.graphs"  # noqa: S608  a constant of ours
+        " WHERE track_id = $1 AND version = $2 AND revision = 1",
+        track_id,
+        version,
+    )
+    return GraphRevision(**row) if row else None
+
+
 async def recommended_graph(connection: Connection, track_id: str, version: int) -> GraphRevision | None:
     """Return the graph that was recommended for a version or, where it took its graph over, for an earlier one."""
     row = await connection.fetchrow(

@@ -15,7 +15,7 @@ from k1_catalogue.graphs.show_builder import Show, ShowBuilder
 from k1_catalogue.history.store import was_purged
 from k1_catalogue.jobs import queue_store, store
 from k1_catalogue.jobs.lifecycle import Job, JobEvent, apply_event
-from k1_catalogue.jobs.metrics import EstimateErrors
+from k1_catalogue.jobs.metrics import JobMetrics
 from k1_catalogue.jobs.results import AnalysisResult, read_result
 from k1_catalogue.maps.store import MapStore
 from k1_catalogue.similarity.features import Vector, feature_vector
@@ -24,6 +24,7 @@ from k1_catalogue.tracks import store as track_store
 from k1_catalogue.tracks.artefact_store import insert_artefacts
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_catalogue.tracks.status import version_status
+from k1_catalogue.tracks.trace_store import save_trace
 from k1_contracts.messages.analysis import (
     AnalysisCancelled,
     AnalysisCompleted,
@@ -53,7 +54,7 @@ class JobEventHandlers:
     maps: MapStore
     objects: ObjectStore
     shows: ShowBuilder
-    estimate_errors: EstimateErrors
+    metrics: JobMetrics
 
     async def handle_track_uploaded(self, message: Delivery[TrackUploaded]) -> None:
         """Add a track with its first version and job; a known track does not change."""
@@ -110,13 +111,14 @@ class JobEventHandlers:
             await self._apply(_failure(event, error), None)
             raise
         if await self._apply(event, message.envelope.id, _Outcome(result, show, vector)):
+            self.metrics.add_cost(event)
             await self._observe_estimate(event)
 
     async def _observe_estimate(self, event: AnalysisCompleted) -> None:
         async with self.pool.acquire() as connection:
             times = await store.find_prediction(connection, event.job_id)
         if times is not None and not event.reused:
-            self.estimate_errors.observe(
+            self.metrics.observe_estimate(
                 times.expected_s, (event.completed_at - times.created_at).total_seconds()
             )
 
@@ -211,6 +213,7 @@ async def _save_outcome(
         version_status(job.status, event.summary),
         result.genesis.metadata.hashes.map_sha256,
     )
+    await save_trace(connection, track_id, version)
     await store.save_audio_length(connection, event.job_id, event.summary.duration_ms)
     artefacts = (*result.artefacts, *show.artefacts)
     await insert_artefacts(connection, track_id, version, artefacts, event.completed_at)

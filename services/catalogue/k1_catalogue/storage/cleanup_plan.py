@@ -4,7 +4,7 @@ An object is removed only if nothing refers to it and it is old enough:
 
 * an upload or an analysis stores its objects before the catalogue knows of them, so young objects stay;
 * an artefact that a newer one replaced stays for a while, because a device or a person may still read it;
-* the manifest of an analysis or of an override of beats says that all files beside it exist. The same work reuses them and
+* the manifest of an analysis, a simulation or an override of beats says that all files beside it exist. The same work reuses them and
   stores the manifest again, so a young manifest keeps the files beside it. The manifest goes before the files, and
   it stays as long as one of them stays.
 """
@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from k1_contracts.messages.catalogue.storage import CleanupReason
 
 _MANIFEST: Final = "/manifest.json"
-FOLDERS: Final = ("audio/", "artefacts/", "graphs/", "overrides/")
+FOLDERS: Final = ("audio/", "artefacts/", "graphs/", "overrides/", "runs/")
 """The folders of the bucket whose objects the catalogue knows. Whatever lies elsewhere is never removed."""
 
 

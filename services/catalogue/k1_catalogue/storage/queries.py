@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
@@ -48,15 +50,20 @@ class StorageGauges:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._bytes = Gauge("k1_storage_used_bytes", "Bytes in the object store", registry=registry)
+        self._by_type = Gauge(
+            "k1_storage_bytes", "Bytes in the object store by type of object", ["type"], registry=registry
+        )
         self._ratio = Gauge(
             "k1_storage_used_ratio",
             "Share of the quota or disk that the object store uses",
             registry=registry,
         )
 
-    def set(self, used_bytes: int, ratio: float | None) -> None:
+    def set(self, by_type: Counter[str], ratio: float | None) -> None:
         """Show a measurement."""
-        self._bytes.set(used_bytes)
+        self._bytes.set(by_type.total())
+        for kind, size in by_type.items():
+            self._by_type.labels(kind).set(size)
         if ratio is not None:
             self._ratio.set(ratio)
 
@@ -72,6 +79,8 @@ class StorageQueries:
     quota_bytes: int | None
     disk: Path | None
     """A folder on the disk of the store, where that disk is the limit."""
+    is_paused: Callable[[], Awaitable[bool]]
+    """Returns whether nothing may be removed, because a backup is being made."""
     _latest: StorageUsage | None = None
     _measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -86,10 +95,12 @@ class StorageQueries:
         """Remove what nothing refers to, or only say what that is.
 
         Raises:
-            QueryError: `cleanup_running`, another cleanup runs at the moment.
+            QueryError: `cleanup_running`, another cleanup runs at the moment; `maintenance`, a backup is being made.
         """
         if query.dry_run:
             return await self.cleaner.clean(dry_run=True)
+        if await self.is_paused():
+            raise errors.maintenance()
         async with session_lock(self.pool, _LOCK) as held:
             if not held:
                 raise errors.cleanup_running()
@@ -103,13 +114,15 @@ class StorageQueries:
         return done
 
     async def run(self) -> NoReturn:
-        """Measure every hour and clean up every day until cancelled; of several processes one cleans up."""
+        """Measure at the start and every hour, and clean up every day, until cancelled; one process cleans up."""
+        work: Callable[[], Awaitable[object]] = partial(self.get_usage, GetStorageUsage())
         while True:
-            await asyncio.sleep(_ROUND_S)
             try:
-                await self._round()
+                await work()
             except (*DATABASE_ERRORS, TransientError, QueryError) as error:
-                _log.warning("the store was not cleaned up", extra={"reason": repr(error)})
+                _log.warning("the store was not measured or cleaned up", extra={"reason": repr(error)})
+            work = self._round
+            await asyncio.sleep(_ROUND_S)
 
     async def _round(self) -> None:
         async with self.pool.acquire() as connection:
@@ -125,7 +138,7 @@ class StorageQueries:
         used = found.bytes.total()
         total = self._total(used)
         ratio = used / total if total else None
-        self.gauges.set(used, ratio)
+        self.gauges.set(found.bytes, ratio)
         return StorageUsage(
             total_bytes=total,
             used_bytes=used,

@@ -15,6 +15,7 @@ from k1_catalogue.database import without_nul
 from k1_catalogue.history.changes import RowChange, merge_changes
 from k1_contracts.actors import Actor, service_actor
 from k1_contracts.base import rfc3339
+from k1_contracts.messages.catalogue.beats import BeatAuthor
 from k1_platform.nats.actors import current_actor
 from k1_platform.postgres.pool import Connection
 
@@ -50,6 +51,14 @@ async def write_audit_entry(
         json.dumps(before) if before else None,
         json.dumps(after) if after else None,
     )
+
+
+def current_author() -> BeatAuthor:
+    """Return the author of what is done now."""
+    actor = current_actor()
+    if actor is None:
+        return BeatAuthor(kind="service", id="catalogue", name="service:catalogue")
+    return BeatAuthor(kind=actor.kind, id=actor.id, name=actor.name)
 
 
 async def _take_changes(connection: Connection, track_id: str) -> list[RowChange]:

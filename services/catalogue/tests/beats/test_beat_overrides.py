@@ -1,7 +1,6 @@
 """Overrides of beats with real stores, and a worker in this process: versions, conditions, keys, events and crashes."""
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Awaitable
 from typing import Any
@@ -11,13 +10,11 @@ import pytest
 
 from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.queries import BeatQueries
-from k1_catalogue.beats.version_builder import VersionBuilder
+from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.graphs.queries import GraphQueries
-from k1_catalogue.graphs.show_builder import ShowBuilder
 from k1_catalogue.history.store import rows_at
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
-from k1_catalogue.maps.store import MapStore
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.actors import Actor
 from k1_contracts.messages.catalogue.beats import (
@@ -32,88 +29,26 @@ from k1_contracts.messages.catalogue.beats import (
     RemoveBeatOverride,
     SaveBeatOverride,
 )
-from k1_contracts.messages.catalogue.graphs import GetGraph, PutGraph, SimulateGraph
+from k1_contracts.messages.catalogue.graphs import GetGraph, PutGraph
 from k1_contracts.messages.catalogue.tracks import Artefact, GetTrack, GetVersion
 from k1_contracts.messages.deploy.bundles import GetBundle
-from k1_contracts.tracks import AnalysisSummary, Notice, StoredFile
+from k1_contracts.tracks import Notice
 from k1_graph.bundle.container import key_id, read_bundle
 from k1_platform.auth.signing import KeyRing
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
+from services.catalogue.tests.beat_worker import BeatWorker
 from services.catalogue.tests.conftest import NOW
-from services.catalogue.tests.graph_samples import GRAPH, InProcessWorker, edited_graph
+from services.catalogue.tests.graph_samples import GRAPH, edited_graph
 from services.catalogue.tests.job_tables import insert_reanalysis
-from services.catalogue.tests.song_samples import Song, analyse, genesis, message
+from services.catalogue.tests.song_samples import Song, genesis, message
 from tests.support.waiting import PATIENCE_S
 
 ADA = Actor(kind="user", id="usr_ada", name="Ada", role="editor")
 BEATS: list[float] = genesis()["layers"]["rhythm"]["beat_grid_ms"]
 LATER = [round(beat + 20, 1) for beat in BEATS]
-
-
-class BeatWorker(InProcessWorker):
-    """Puts beats into a stored map as a worker does, and runs the graph over it."""
-
-    async def apply(self, query: ApplyBeats) -> BeatsApplied:
-        data = await self._objects.get_bytes(query.genesis_key)
-        assert hashlib.sha256(data).hexdigest() == query.genesis_sha256
-        content = json.loads(data)
-        count = len(query.beats_ms)
-        content["layers"]["rhythm"] |= {
-            "beat_grid_ms": query.beats_ms,
-            "downbeat_ms": [query.beats_ms[index] for index in query.downbeats],
-            "beat_strength": [1.0] * count,
-            "beat_confidence": [1.0] * count,
-        }
-        content["layers"]["spectral"]["chroma"] = [[0.5] * count for _ in range(12)]
-        content["global_metrics"] |= {"f_measure": 0.5, "f_measure_reference": "override", "bpm": 64.0}
-        sha256 = hashlib.sha256(json.dumps(query.beats_ms).encode()).hexdigest()
-        content["metadata"]["hashes"]["map_sha256"] = sha256
-        made = await self._file("genesis_map", "track.genesis.json", json.dumps(content).encode())
-        metrics = await self._file("metrics", "phase2b_metrics.json", b'{"f_measure": 0.5}')
-        files: list[StoredFile] = [made, metrics]
-        if query.graph is not None:
-            run = SimulateGraph(genesis_key=made.key, genesis_sha256=made.sha256, graph=query.graph)
-            files += (await self.run(run)).files
-        summary = AnalysisSummary(
-            duration_ms=20_000.0,
-            bpm=64.0,
-            beat_count=count,
-            downbeat_count=len(query.downbeats),
-            f_measure=0.5,
-            f_measure_reference="override",
-            time_signature="4/4",
-            key="A",
-            scale="minor",
-            section_count=2,
-        )
-        return BeatsApplied(summary=summary, cemgil=0.4, files=files)
-
-
-@pytest.fixture
-def worker(objects: ObjectStore) -> BeatWorker:
-    return BeatWorker(objects)
-
-
-@pytest.fixture
-def editor(
-    pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder, worker: BeatWorker
-) -> BeatEditor:
-    builder = VersionBuilder(objects, shows)
-    return BeatEditor(pool, maps, builder, worker.apply, worker.run, lambda: NOW)
-
-
-@pytest.fixture
-def beats(pool: Pool, maps: MapStore) -> BeatQueries:
-    return BeatQueries(pool, maps)
-
-
-@pytest.fixture
-async def song(job_events: JobEventHandlers, objects: ObjectStore) -> Song:
-    """An analysed song with a graph."""
-    return await analyse(job_events, objects, graph=GRAPH)
 
 
 def save(song: Song, version: int = 1, **fields: Any) -> SaveBeatOverride:
@@ -367,8 +302,7 @@ async def test_a_deleted_map_is_named(editor: BeatEditor, song: Song, pool: Pool
 
 async def test_a_failed_show_leaves_the_map(
     *,
-    pool: Pool, maps: MapStore, objects: ObjectStore, shows: ShowBuilder, worker: BeatWorker, song: Song,
-    track_queries: TrackQueries,
+    writer: VersionWriter, worker: BeatWorker, song: Song, track_queries: TrackQueries
 ) -> None:  # fmt: skip
     """The version says why it has no bundle."""
 
@@ -377,8 +311,7 @@ async def test_a_failed_show_leaves_the_map(
         reason = Notice(code="graph_failed", message="The map cannot be used.")
         return applied.model_copy(update={"show_failed": reason})
 
-    builder = VersionBuilder(objects, shows)
-    editor = BeatEditor(pool, maps, builder, without_show, worker.run, lambda: NOW)
+    editor = BeatEditor(writer, without_show, worker.run, lambda: NOW)
     saved = await editor.save(save(song))
     assert [warning.code for warning in saved.warnings] == ["graph_failed"]
     found = await artefacts(track_queries, song, 2)

@@ -18,7 +18,8 @@ from k1_contracts.messages.catalogue.beats import (
 )
 from k1_platform.nats.rpc import QueryError, QueryHandler, respond
 from k1_platform.storage.objects import ObjectStore
-from services.catalogue.tests.beats.test_beat_overrides import LATER, BeatWorker
+from services.catalogue.tests.beat_worker import BeatWorker
+from services.catalogue.tests.beats.test_beat_overrides import LATER
 from services.catalogue.tests.service_client import publish_analysis, request, wait_for_status
 from services.catalogue.tests.song_samples import Song
 from services.catalogue.tests.test_crash import _is_blocked_by

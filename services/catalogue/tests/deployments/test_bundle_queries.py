@@ -1,6 +1,7 @@
 """Tests of the queries that precede a deployment, with real stores."""
 
 import pytest
+from opentelemetry import context, propagate
 
 from k1_catalogue.deployments.bundle_queries import BundleQueries
 from k1_catalogue.graphs.queries import GraphQueries
@@ -60,6 +61,19 @@ async def test_the_bundle_of_a_version(
     assert (info.f_measure, info.track_status) == (0.95, "ready")
     saved = await graphs.put_graph(PutGraph(track_id=song.track_id, version=1, graph=GRAPH))
     assert (info.runtime_estimate.est_ms, info.risk) == (saved.estimate.est_ms, "green")
+
+
+async def test_a_bundle_names_the_trace_that_made_its_version(
+    bundles: BundleQueries, job_events: JobEventHandlers, objects: ObjectStore
+) -> None:
+    """The trace in which the analysis ended, so that a deployment can be linked to the upload."""
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    token = context.attach(propagate.extract({"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}))
+    try:
+        traced = await analyse(job_events, objects, graph=GRAPH)
+    finally:
+        context.detach(token)
+    assert trace_id in ((await bundles.get_bundle(get_bundle(traced))).traceparent or "")
 
 
 async def test_photosensitivity_of_a_bundle(

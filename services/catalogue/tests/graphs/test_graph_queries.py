@@ -13,19 +13,25 @@ from k1_catalogue.graphs.queries import GraphQueries
 from k1_catalogue.graphs.reference_queries import ReferenceQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
+from k1_contracts.actors import Actor
 from k1_contracts.graph import GraphImpact
+from k1_contracts.messages.catalogue.beats import BeatAuthor
+from k1_contracts.messages.catalogue.graph_edits import GraphEdited, GraphSimulationStored, ValidateGraph
 from k1_contracts.messages.catalogue.graphs import GetGraph, GraphSaved, ListKeys, PutGraph, Simulate
 from k1_contracts.messages.catalogue.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
+from k1_platform.nats.actors import acting_as
 from k1_platform.nats.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
+from services.catalogue.tests.conftest import NOW
 from services.catalogue.tests.graph_samples import GRAPH, InProcessWorker, edited_graph
 from services.catalogue.tests.job_tables import insert_reanalysis, read_status
 from services.catalogue.tests.song_samples import Song, analyse, genesis, message, upload
 from tests.support.waiting import PATIENCE_S
 
+ADA = Actor(kind="user", id="usr_ada", name="Ada", role="editor")
 RUN = {"graph.executor.scale.json", "visual.report.json", "preview.png", "preview.bin", "bundle.k1b"}
 
 
@@ -58,6 +64,10 @@ def put(song: Song, graph: Any, *tags: str) -> PutGraph:
     return PutGraph(
         track_id=song.track_id, version=song.version, graph=graph, if_match=list(tags) if tags else None
     )
+
+
+def check(song: Song, graph: Any) -> ValidateGraph:
+    return ValidateGraph(track_id=song.track_id, version=song.version, graph=graph)
 
 
 def get(song: Song) -> GetGraph:
@@ -212,6 +222,41 @@ async def test_an_edit_removes_the_artefacts_of_a_run(
     assert (await audit(pool, song))[1:] == [
         "graph edited: version 1, revision 2: 4 nodes differ from the first graph of this version"
     ]
+
+
+async def test_a_graph_is_checked_without_saving_it(graphs: GraphQueries, song: Song, pool: Pool) -> None:
+    """The figures are those that an edit would give; of a broken graph every violation comes with its fix."""
+    before = await pool.fetchval("SELECT count(*) FROM catalogue.track_events")
+    tag = (await graphs.get_graph(get(song))).etag
+    found = await graphs.validate_graph(check(song, edited_graph(500)))
+    assert found.validation.ok
+    broken = await graphs.validate_graph(check(song, edited_graph(-5)))
+    assert (broken.validation.ok, broken.estimate, broken.metrics, broken.impact) == (False, None, None, None)
+    [violation] = [each for each in broken.validation.violations if each.severity == "error"]
+    assert (violation.node, bool(violation.fix)) == ("pulse", True)
+    assert not (await graphs.validate_graph(check(song, None))).validation.ok
+    assert (await graphs.get_graph(get(song))).etag == tag
+    assert await pool.fetchval("SELECT count(*) FROM catalogue.track_events") == before
+    saved = await graphs.put_graph(put(song, edited_graph(500)))
+    same = ("validation", "metrics", "estimate", "impact")
+    assert [getattr(found, name) for name in same] == [getattr(saved, name) for name in same]
+
+
+async def test_an_edit_and_a_simulation_are_events(graphs: GraphQueries, song: Song, pool: Pool) -> None:
+    """Each is published once with the revision; the same graph again is no event."""
+    with acting_as(ADA):
+        saved = await graphs.put_graph(put(song, edited_graph(500)))
+    await graphs.put_graph(put(song, edited_graph(500)))
+    await graphs.simulate(Simulate(track_id=song.track_id, version=1))
+    rows = await pool.fetch(
+        "SELECT subject, body FROM catalogue.outbox WHERE subject LIKE 'graph.%' ORDER BY id"
+    )
+    assert [row["subject"] for row in rows] == ["graph.edited", "graph.simulated"]
+    about = {"track_id": song.track_id, "version": 1, "revision": 2, "at": NOW}
+    assert GraphEdited.model_validate_json(rows[0]["body"]) == GraphEdited(
+        **about, etag=saved.etag, author=BeatAuthor(kind="user", id=ADA.id, name=ADA.name)
+    )
+    assert GraphSimulationStored.model_validate_json(rows[1]["body"]) == GraphSimulationStored(**about)
 
 
 async def test_one_of_several_concurrent_edits_is_saved(graphs: GraphQueries, song: Song) -> None:

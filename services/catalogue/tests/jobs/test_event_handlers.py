@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.jobs.results import read_result
@@ -36,21 +37,30 @@ async def test_from_upload_to_ready(
     assert await read_totals(pool, "jobs") == {"completed": 1}
 
 
-async def test_the_error_of_an_estimate_is_measured(
-    job_events: JobEventHandlers, pool: Pool, objects: ObjectStore
+async def test_the_error_of_an_estimate_and_the_cost_are_measured(
+    job_events: JobEventHandlers, job_metrics: CollectorRegistry, objects: ObjectStore
 ) -> None:
-    """The second song was expected to take 2 s and ended 20 s after its upload; a repeated event counts once."""
+    """The second song was expected to take 2 s and ended 20 s after its upload; a repeated event counts once.
+
+    So does its cost: an hour of a core is 0.04 dollars, of which a quarter was the network's.
+    """
     await analyse(job_events, objects)
     song = await upload(job_events, 1)
-    completed = message(await song.analysed(objects))
+    used = {"cpu_s": 3600.0, "inference_s": 900.0, "bytes_stored": 0}
+    completed = message((await song.analysed(objects)).model_copy(update=used))
     await job_events.handle_completed(completed)
     await job_events.handle_completed(completed)
-    [metric] = job_events.estimate_errors.histogram.collect()
-    found = {
-        sample.labels["direction"]: sample.value for sample in metric.samples if sample.name.endswith("_sum")
+    errors = "k1_catalogue_estimate_error_seconds"
+    measured = {
+        name: job_metrics.get_sample_value(f"{errors}_{name}", {"direction": "late"})
+        for name in ("sum", "count")
     }
-    counts = [sample.value for sample in metric.samples if sample.name.endswith("_count")]
-    assert (found, counts) == ({"late": 18.0}, [1.0])
+    assert measured == {"sum": 18.0, "count": 1.0}
+    cost = {
+        part: job_metrics.get_sample_value("k1_catalogue_cost_usd_total", {"part": part})
+        for part in ("processing", "inference")
+    }
+    assert cost == pytest.approx({"processing": 0.03, "inference": 0.01})
 
 
 async def test_low_agreement_is_a_warning(

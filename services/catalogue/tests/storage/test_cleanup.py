@@ -19,7 +19,7 @@ RULES = CleanupRules(safety_age=DAY, keep_replaced=7 * DAY)
 RETENTION = 30 * DAY
 START = datetime(2026, 3, 1, tzinfo=UTC)
 WHEN = st.sampled_from([0, 0, 1, 2, 3, 4])
-FOLDERS = [f"artefacts/{name}" for name in "ab"]
+FOLDERS = ["artefacts/a", "runs/b"]
 NAMES = ["track.genesis.json", "waveform.dat", "manifest.json"]
 
 

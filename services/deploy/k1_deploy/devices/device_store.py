@@ -53,6 +53,12 @@ async def get_devices(connection: Connection, device_ids: Iterable[str]) -> dict
     return {row["id"]: _device(row) for row in rows}
 
 
+async def list_ids(connection: Connection) -> list[str]:
+    """Return the ids of all devices that are not revoked."""
+    rows = await connection.fetch("SELECT id FROM deploy.devices WHERE revoked_at IS NULL")
+    return [row["id"] for row in rows]
+
+
 async def devices_of_group(connection: Connection, group: str) -> list[str]:
     """Return the ids of a group's devices that are not revoked, sorted."""
     rows = await connection.fetch(
@@ -87,6 +93,28 @@ async def list_devices(
         after_id,
     )
     return total or 0, [_device(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedState:
+    """What a device reported in its last hello; both are None before the first."""
+
+    firmware: str | None
+    running: RunningBundle | None
+
+
+async def reported_states(connection: Connection) -> dict[str, ReportedState]:
+    """Return what each device that is not revoked reports, by id."""
+    rows = await connection.fetch(
+        "SELECT id, hello->>'firmware' AS firmware, hello->>'active' AS active FROM deploy.devices"
+        " WHERE revoked_at IS NULL"
+    )
+    return {
+        row["id"]: ReportedState(
+            row["firmware"], RunningBundle.model_validate_json(row["active"]) if row["active"] else None
+        )
+        for row in rows
+    }
 
 
 async def save_hello(connection: Connection, hello: DeviceHello, at: datetime) -> DeviceRow | None:

@@ -60,6 +60,11 @@ class PresenceCache:
         known = self._entries.get(device_id)
         return known.presence.last_seen if known else None
 
+    def drift_ms(self, device_id: str) -> float | None:
+        """Return the drift of the newest reading of a device that is online."""
+        known = self._entries.get(device_id)
+        return known.presence.drift_ms if known and self.is_online(device_id) else None
+
     def alarms(self, device_id: str) -> list[DeviceAlarm]:
         """Return the alarms of a device that is online."""
         known = self._entries.get(device_id)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from opentelemetry import trace
 from opentelemetry.trace import Tracer
 
+from k1_contracts.base import rfc3339
 from k1_contracts.messages.deploy.deployments import ActivateAt, ActivateOnDownbeat
 from k1_contracts.messages.deploy.device_link import Activate, DeviceHello, DeviceReply
 from k1_deploy.devices.device_link.clock import to_device_ms, to_unix_ms
@@ -239,6 +241,7 @@ class BatchActivation:
         error_ms = None
         if happened and intent.planned_for and not self._ran_before(intent.device_id):
             error_ms = round((happened - intent.planned_for) / timedelta(milliseconds=1), 3)
+            trace.get_current_span().set_attribute("k1.activated_at", rfc3339(happened))
         outcome = Outcome.model_validate(
             {
                 "at": self.clock(),

@@ -17,13 +17,15 @@ from opentelemetry.trace import Tracer
 from k1_deploy.orchestration.activation import BatchActivation
 from k1_deploy.orchestration.device_steps import DeviceSteps
 from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.quality_measurement import QualityMeasurement
 from k1_deploy.orchestration.storage import device_locks
 from k1_deploy.orchestration.storage.device_locks import LocksTaken
 from k1_deploy.orchestration.storage.signal_store import StoredSignal
+from k1_deploy.orchestration.trace_links import analysis_links
 from k1_deploy.saga.entries import LeaseTakenOver, Locked, LogEntry
 from k1_deploy.saga.execution import Decision, ExecutionPlan, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import entries_for
-from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices
+from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, MeasureQuality
 from k1_platform.postgres.pool import Pool
 from k1_platform.processes.tasks import cancel_tasks, is_set_within
 
@@ -51,6 +53,7 @@ class DeploymentExecutor:
     event_log: EventLog
     device_steps: DeviceSteps
     activation: BatchActivation
+    quality: QualityMeasurement
     limits: WorkLimits
     tracer: Tracer
     clock: Callable[[], datetime]
@@ -154,10 +157,17 @@ class DeploymentExecutor:
         self._changed.set()
 
     async def _work(self, work: Work) -> None:
-        with suppress(WriteConflictError), self.tracer.start_as_current_span(_span(work)) as span:
+        links = analysis_links(self.event_log.row.bundle)
+        with (
+            suppress(WriteConflictError),
+            self.tracer.start_as_current_span(_span(work), links=links) as span,
+        ):
             span.set_attribute("k1.deployment_id", self.deployment_id)
             if isinstance(work, ActivateBatch):
                 await self.activation.run(work)
+                return
+            if isinstance(work, MeasureQuality):
+                await self.quality.run(work)
                 return
             span.set_attribute("k1.device_id", work.device_id)
             async with self.limits.of(work):
@@ -171,4 +181,10 @@ class DeploymentExecutor:
 
 
 def _span(work: Work) -> str:
-    return "deploy activate batch" if isinstance(work, ActivateBatch) else f"deploy {work.step}"
+    match work:
+        case ActivateBatch():
+            return "deploy activate batch"
+        case MeasureQuality():
+            return "deploy measure quality"
+        case DeviceStep():
+            return f"deploy {work.step}"

@@ -16,6 +16,7 @@ from k1_deploy.orchestration.device_steps import DeviceSteps
 from k1_deploy.orchestration.event_log import EventLog
 from k1_deploy.orchestration.executor import DeploymentExecutor, WorkLimits
 from k1_deploy.orchestration.live_feed import LiveFeed
+from k1_deploy.orchestration.quality_measurement import QualityMeasurement
 from k1_deploy.orchestration.step_metrics import StepMetrics
 from k1_deploy.orchestration.storage import deployment_store, signal_store
 from k1_deploy.orchestration.storage.leases import DeploymentLease
@@ -74,7 +75,16 @@ class ExecutorFactory:
             event_log, self.commands, steps.sender, self.downbeats, self.tracer, self.clock
         )
         created.append(
-            DeploymentExecutor(self.pool, event_log, steps, activation, self.limits, self.tracer, self.clock)
+            DeploymentExecutor(
+                pool=self.pool,
+                event_log=event_log,
+                device_steps=steps,
+                activation=activation,
+                quality=QualityMeasurement(event_log, self.live.client, self.downbeats, self.clock),
+                limits=self.limits,
+                tracer=self.tracer,
+                clock=self.clock,
+            )
         )
         created[0].wake(signals.get(lease.deployment_id, []))
         return created[0]

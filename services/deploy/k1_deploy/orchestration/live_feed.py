@@ -23,6 +23,7 @@ from k1_deploy.saga.entries import (
     Intent,
     LogEntry,
     Outcome,
+    QualityMeasured,
     Reconciled,
     StatusChanged,
 )
@@ -86,7 +87,10 @@ def _changes(before: State, after: State, entry: LogEntry) -> Iterator[Deploymen
     elif isinstance(entry, Outcome):
         device = before.devices[entry.device_id]
         step = ended_step(device.open if device.open and device.open.step == entry.step else None, entry)
-    elif not isinstance(entry, Alarmed | StatusChanged | Controlled | Reconciled | Diverged | CheckFailed):
+    elif not isinstance(
+        entry,
+        Alarmed | StatusChanged | Controlled | Reconciled | Diverged | CheckFailed | QualityMeasured,
+    ):
         return
     device_id = getattr(entry, "device_id", None)
     yield DeploymentChange(

@@ -43,6 +43,11 @@ def _batch(order: DeploymentOrder, number: int, batch: Sequence[str], of: int) -
     name = f"batch {number} of {of}{canary}" if of > 1 or canary else "all together"
     when = _activation_time(order.activation) if number == 1 else "as soon as all are armed"
     steps = [f"Activate {name}: {_join_names(batch)}, {when}."]
+    if strategy.quality and number == 1:
+        steps.append(
+            f"Measure {'its' if len(batch) == 1 else 'their'} drift for {strategy.quality.bars} bars of the song: beyond "
+            f"{strategy.quality.max_drift_ms:g} ms everything is rolled back."
+        )
     if strategy.observe_seconds:
         steps.append(f"Watch {'it' if len(batch) == 1 else 'them'} for {strategy.observe_seconds:g} s.")
     return steps

@@ -57,6 +57,8 @@ class Device:
     undo: tuple[DeviceStepName, ...] = ()
     checked: bool = False
     verified: bool = False
+    quality_passed: bool = False
+    """Its drift was measured, and is good enough for the next batch."""
     failed: bool = False
     """Counts against `max_failures`, also after a rollback."""
     locked: bool = False
@@ -112,6 +114,12 @@ class Device:
                 f"{self._description()} cannot fail: it is being rolled back already"
             )
         return replace(self, outcome="failed", failed=True, reason=reason, open=None)
+
+    def pass_quality(self) -> Self:
+        """Record that the device keeps the beat."""
+        if self.outcome != "active" or not self.verified:
+            raise IllegalTransitionError(f"{self._description()} is not observed and cannot be measured")
+        return replace(self, quality_passed=True)
 
     def commit(self) -> Self:
         """Make the new bundle the desired state."""

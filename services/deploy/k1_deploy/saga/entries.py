@@ -119,6 +119,20 @@ class Reconciled(Entry):
     detail: str
 
 
+class QualityMeasured(Entry):
+    """The drift of a device of the first batch was measured for the quality gate."""
+
+    kind: Literal["quality"] = "quality"
+    device_id: DeviceId
+    passed: bool
+    bars: int
+    """How many bars were measured without a break."""
+    max_drift_ms: float | None = None
+    """The greatest distance from zero; None: no reading came."""
+    reason: str | None = None
+    """Why it did not pass."""
+
+
 class Controlled(Entry):
     """A person intervened."""
 
@@ -163,6 +177,7 @@ LogEntry = (
     | Alarmed
     | Diverged
     | Reconciled
+    | QualityMeasured
     | Controlled
     | StatusChanged
     | LeaseTakenOver

@@ -13,6 +13,7 @@ from k1_deploy.saga.steps import (
     ActivateBatch,
     DeviceStep,
     LockDevices,
+    MeasureQuality,
     WaitUntil,
     WriteEntry,
     is_idle,
@@ -20,7 +21,7 @@ from k1_deploy.saga.steps import (
 )
 
 Decision = LockDevices | WriteEntry
-Work = DeviceStep | ActivateBatch
+Work = DeviceStep | ActivateBatch | MeasureQuality
 WorkKey = tuple[str, str]
 """The step with its device or batch; the executor runs at most one piece of work for each key."""
 
@@ -57,7 +58,7 @@ class ExecutionPlan:
 def plan_execution(state: State, now: datetime) -> ExecutionPlan:
     """Return what the executor of a deployment in this state does now."""
     steps = next_steps(state, now)
-    work = [step for step in steps if isinstance(step, DeviceStep | ActivateBatch)]
+    work = [step for step in steps if isinstance(step, DeviceStep | ActivateBatch | MeasureQuality)]
     return ExecutionPlan(
         decisions=tuple(step for step in steps if isinstance(step, LockDevices | WriteEntry)),
         work={work_key(each): each for each in work},
@@ -68,4 +69,10 @@ def plan_execution(state: State, now: datetime) -> ExecutionPlan:
 
 def work_key(work: Work) -> WorkKey:
     """Return what distinguishes a piece of work from the other work of its deployment."""
-    return ("activate", str(work.batch)) if isinstance(work, ActivateBatch) else (work.step, work.device_id)
+    match work:
+        case ActivateBatch():
+            return "activate", str(work.batch)
+        case MeasureQuality():
+            return "quality", str(work.batch)
+        case DeviceStep():
+            return work.step, work.device_id

@@ -87,6 +87,13 @@ class State:
         return [device for device in self.devices.values() if device.batch == self.batch]
 
     @property
+    def unmeasured(self) -> list[Device]:
+        """Return the devices of the current batch whose quality is still to be measured."""
+        if self.strategy.quality is None or self.batch != 1:
+            return []
+        return [device for device in self.current_batch if not device.failed and not device.quality_passed]
+
+    @property
     def last_batch(self) -> int:
         return max((device.batch or 0 for device in self.devices.values()), default=0)
 

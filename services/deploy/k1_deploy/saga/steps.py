@@ -47,6 +47,14 @@ class ActivateBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureQuality:
+    """Measure the drift of these devices of the first batch for the quality gate."""
+
+    batch: int
+    device_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteEntry:
     """A decision: only an entry in the log."""
 
@@ -60,7 +68,7 @@ class WaitUntil:
     at: datetime
 
 
-Step = LockDevices | DeviceStep | ActivateBatch | WriteEntry | WaitUntil
+Step = LockDevices | DeviceStep | ActivateBatch | MeasureQuality | WriteEntry | WaitUntil
 
 
 def next_steps(state: State, now: datetime) -> list[Step]:
@@ -81,12 +89,13 @@ def is_idle(state: State, steps: Sequence[Step]) -> bool:
 
 
 def _running_only(steps: list[Step]) -> list[Step]:
-    """Return what may continue during a pause: steps in progress and the verification of active devices."""
+    """Return what may continue during a pause: steps in progress, and looking at active devices."""
     return [
         step
         for step in steps
         if (isinstance(step, DeviceStep) and (step.under_way or step.step == "verify"))
         or (isinstance(step, ActivateBatch) and step.armed)
+        or isinstance(step, MeasureQuality)
     ]
 
 
@@ -133,8 +142,12 @@ def _activate(state: State, now: datetime) -> list[Step]:
 
 
 def _observe(state: State, now: datetime) -> list[Step]:
+    measured = tuple(device.id for device in state.unmeasured)
+    measure: list[Step] = [MeasureQuality(state.batch, measured)] if measured else []
     if state.until and now < state.until:
-        return [WaitUntil(state.until)]
+        return [*measure, WaitUntil(state.until)]
+    if measure:
+        return measure
     status: DeploymentStatus = "activating" if state.batch < state.last_batch else "committing"
     return [WriteEntry(StatusChanged(at=now, status=status))]
 

@@ -18,6 +18,7 @@ from k1_deploy.saga.entries import (
     LogEntry,
     Opened,
     Outcome,
+    QualityMeasured,
     Reconciled,
     StatusChanged,
 )
@@ -102,6 +103,9 @@ class _TimelineBuilder:
                 self.alarmed.add(entry.device_id)
                 if self.observing:
                     self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
+            case QualityMeasured() if not entry.passed and self.observing:
+                self.alarmed.add(entry.device_id)
+                self.timelines[entry.device_id].note("observe", self.observing, entry, entry.reason)
             case StatusChanged():
                 self._status_changed(entry)
             case _:
@@ -162,7 +166,7 @@ def _text(entry: LogEntry) -> str | None:
             return None
         case Outcome():
             return _failure(entry) if entry.result == "failed" else None
-        case CheckFailed() | Alarmed() | Diverged() | Reconciled():
+        case CheckFailed() | Alarmed() | Diverged() | Reconciled() | QualityMeasured():
             return _of_device(entry)
         case _:
             return _of_deployment(entry)
@@ -174,7 +178,7 @@ def _failure(entry: Outcome) -> str:
     return reason if reason.startswith(f"{entry.step} ") else f"{entry.step} failed: {reason}"
 
 
-def _of_device(entry: CheckFailed | Alarmed | Diverged | Reconciled) -> str:
+def _of_device(entry: CheckFailed | Alarmed | Diverged | Reconciled | QualityMeasured) -> str:
     match entry:
         case CheckFailed():
             return f"left out: {entry.reason}"
@@ -184,6 +188,14 @@ def _of_device(entry: CheckFailed | Alarmed | Diverged | Reconciled) -> str:
             return entry.reason
         case Reconciled():
             return f"put right: {entry.detail}"
+        case QualityMeasured():
+            return _quality(entry)
+
+
+def _quality(entry: QualityMeasured) -> str:
+    if not entry.passed:
+        return f"quality gate failed: {entry.reason}"
+    return f"quality gate passed: at most {entry.max_drift_ms or 0:.1f} ms of drift for {entry.bars} bars"
 
 
 def _of_deployment(entry: Opened | Locked | Controlled | StatusChanged | LeaseTakenOver | Closed) -> str:

@@ -25,6 +25,7 @@ from k1_deploy.saga.entries import (
     LogEntry,
     Opened,
     Outcome,
+    QualityMeasured,
     Reconciled,
     StatusChanged,
 )
@@ -97,6 +98,8 @@ def _apply(state: State, devices: dict[str, Device], entry: LogEntry) -> State:
         case Intent() | Outcome() | CheckFailed() | Alarmed() | Diverged() | Reconciled():
             devices[entry.device_id] = _step(state, _device(state, entry.device_id), entry)
             return state
+        case QualityMeasured():
+            return _judge(state, devices, entry)
         case Opened():
             return _open(state, devices, entry)
         case Locked():
@@ -119,6 +122,19 @@ def _step(state: State, device: Device, entry: DeviceEntry) -> Device:
             return _alarm(device, entry)
         case Reconciled():
             return device.reconcile()
+
+
+def _judge(state: State, devices: dict[str, Device], entry: QualityMeasured) -> State:
+    """Let the device pass, or fail it and turn the whole deployment back, whatever `max_failures` allows."""
+    if state.status != "observing" or entry.device_id not in {device.id for device in state.unmeasured}:
+        raise IllegalTransitionError(f"the quality of {entry.device_id} is not measured now")
+    device = _device(state, entry.device_id)
+    if entry.passed:
+        devices[device.id] = device.pass_quality()
+        return state
+    reason = f"{device.id}: {entry.reason or 'no reason was given'}"
+    devices[device.id] = device.fail(f"quality gate: {entry.reason}")
+    return replace(state, stop=state.stop or StopReason("quality_gate", f"quality gate: {reason}"))
 
 
 def _note(state: State, entry: Controlled | LeaseTakenOver | Closed) -> State:
@@ -234,6 +250,9 @@ def _next_batch(state: State, devices: dict[str, Device]) -> State:
 def _require_ready(state: State, entry: StatusChanged) -> None:
     """Check the preconditions of a status, independently of the code that wrote the entry."""
     devices = state.devices.values()
+    if entry.status in {"activating", "committing"} and state.unmeasured:
+        waiting = state.unmeasured[0].id
+        raise IllegalTransitionError(f"{state.deployment_id} cannot go on: {waiting} is not measured")
     match entry.status:
         case "checking":
             broken = [d for d in devices if not d.locked]

@@ -14,7 +14,7 @@ GRAPHQL: Final = (
         "`/graphql` is a page to try it, docs/schema.graphql the schema",
         run_graphql, document=("request", GraphQLRequest),
         responses={200: ("What could be read; `errors` names what could not", GraphQLResponse)},
-        problems={**BODY_PROBLEMS, 422: "`invalid_body`"},
+        problems={**BODY_PROBLEMS, 422: "`invalid_body`"}, refuses_changes=True,
     ),
     Endpoint(
         "GET", "/graphql", "subscribeGraphQL", "GraphQL",

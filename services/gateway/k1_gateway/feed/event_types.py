@@ -13,23 +13,37 @@ from k1_contracts.descriptors import Event
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.messages.analysis import JOB_PROGRESSED
 from k1_contracts.messages.deploy.deployments import DEPLOYMENT_CHANGED
+from k1_contracts.messages.fleet import FLEET_SUMMARY
 from k1_contracts.messages.telemetry import LIVE_READING
 from k1_contracts.streams import EVENTS
 
 ACTIVITY: Final = "activity"
+FLEET_SUMMARY_TYPE: Final = "fleet.summary"
 DEFAULT_TOPICS: Final = ("jobs", "alarms", "fleet", ACTIVITY)
 """Topics of a client that names none. Readings and steps come only under the topic of their device or deployment."""
 TOPIC_PATTERN: Final = (
     r"^(jobs|alarms|fleet|activity|track:trk_[0-9A-Z]{26}|deployment:dep_[0-9A-Z]{26}"
     r"|device:[a-zA-Z0-9_-]{1,64})$"
 )
-_PUBLIC_SUBJECTS: Final = ("track.", "analysis.", "beats.", "artefact.", "storage.", "deploy.", "device.")
+_PUBLIC_SUBJECTS: Final = (
+    "track.",
+    "analysis.",
+    "beats.",
+    "graph.",
+    "artefact.",
+    "storage.",
+    "deploy.",
+    "device.",
+    "alarm.",
+)
 _TYPE_NAMES: Final = {"beats.overridden": "beats_updated"}
 """Types that are not called as their subject."""
 _SHARED_TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "analysis": ("jobs",),
     "job": ("jobs",),
+    "alarm": ("alarms", "fleet"),
     "device.alarm": ("alarms", "fleet"),
+    FLEET_SUMMARY_TYPE: ("fleet",),
     "device.online": ("fleet",),
     "device.offline": ("fleet",),
 }
@@ -82,9 +96,10 @@ SAMPLE_TYPES: Final = {
         ("live.job", "job.progressed", JOB_PROGRESSED),
         ("live.deploy", "deployment.changed", DEPLOYMENT_CHANGED),
         ("live.telemetry", "device.reading", LIVE_READING),
+        ("live.fleet", FLEET_SUMMARY_TYPE, FLEET_SUMMARY),
     )
 }
-"""By the subject without its last word, which is an id."""
+"""By the subject without its last word, which is an id but for the fleet."""
 
 
 def type_of(subject: str) -> EventType | None:

@@ -6,6 +6,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.scalars import JSON
 
+from k1_contracts.messages.alarms import ALARM_ACKNOWLEDGE, AcknowledgeAlarm, Alarm
 from k1_contracts.messages.analysis import (
     ANALYSIS_REQUEST,
     JOB_CANCEL,
@@ -25,7 +26,7 @@ from k1_gateway.deployments.request import DeploymentBody, start_deployment
 from k1_gateway.errors import ProblemError
 from k1_gateway.graphql.arguments import checked, given
 from k1_gateway.graphql.errors import CODE, graphql_error, graphql_problem
-from k1_gateway.graphql.nodes import Context, JobNode, TrackNode
+from k1_gateway.graphql.nodes import AlarmNode, Context, JobNode, TrackNode
 from k1_gateway.graphql.types import graphql_type
 from k1_platform.nats.rpc import QueryError
 
@@ -132,6 +133,14 @@ class Mutation:
         saved = await info.context.send(BEAT_OVERRIDE_SAVE, wanted, _SAVE_TIMEOUT_S)
         info.context.forget()
         return saved
+
+    @strawberry.mutation(
+        graphql_type=AlarmNode,
+        description="Say that somebody takes care of an alarm; the first name and note stay.",
+    )
+    async def acknowledge_alarm(self, info: Context, id: strawberry.ID, note: str | None = None) -> Alarm:
+        wanted = checked(AcknowledgeAlarm, alarm_id=str(id), **given(note=note))
+        return await info.context.send(ALARM_ACKNOWLEDGE, wanted)
 
     @strawberry.mutation(
         graphql_type=DeploymentAcceptedNode,

@@ -11,6 +11,7 @@ from strawberry.types import Info
 
 from k1_contracts.base import JsonObject
 from k1_contracts.ids import TrackId
+from k1_contracts.messages.alarms import Alarm, AlarmPage
 from k1_contracts.messages.analysis import JobPage, JobView
 from k1_contracts.messages.catalogue.similar import TRACK_SIMILAR, FindSimilar, SimilarTracks
 from k1_contracts.messages.catalogue.track_history import TRACK_HISTORY, GetHistory, TrackHistory
@@ -26,6 +27,7 @@ from k1_contracts.messages.deploy.deployment_queries import DeploymentPage, Depl
 from k1_contracts.messages.deploy.deployments import TrackDeployment
 from k1_contracts.messages.deploy.devices import DevicePage, DeviceView
 from k1_contracts.messages.drift import TRACK_DRIFT, GetDrift, TrackDrift
+from k1_contracts.messages.fleet import FleetView
 from k1_contracts.messages.telemetry_history import (
     DEVICE_TELEMETRY,
     TRACK_TELEMETRY,
@@ -40,6 +42,9 @@ from k1_gateway.graphql.types import graphql_type
 
 Context = Info[Readers, None]
 ArtefactNode: Final[Any] = graphql_type(Artefact)
+AlarmNode: Final[Any] = graphql_type(Alarm)
+AlarmPageNode: Final[Any] = graphql_type(AlarmPage)
+FleetNode: Final[Any] = graphql_type(FleetView, name="Fleet")
 AudioNode: Final[Any] = graphql_type(AudioRef)
 HistoryNode: Final[Any] = graphql_type(TrackHistory)
 TrackDeploymentNode: Final[Any] = graphql_type(TrackDeployment)

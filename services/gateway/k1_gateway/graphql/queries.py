@@ -2,6 +2,7 @@
 
 import strawberry
 
+from k1_contracts.messages.alarms import ALARM_LIST, AlarmPage, ListAlarms
 from k1_contracts.messages.analysis import JOB_LIST, GetJob, JobPage, JobView, ListJobs
 from k1_contracts.messages.catalogue.tracks import TRACK_LIST, GetTrack, ListTracks, TrackPage, TrackSummary
 from k1_contracts.messages.deploy.deployment_queries import (
@@ -20,13 +21,16 @@ from k1_contracts.messages.deploy.devices import (
     GetDevice,
     ListDevices,
 )
+from k1_contracts.messages.fleet import FLEET_GET, FleetView, GetFleet
 from k1_gateway.graphql.arguments import checked, given
 from k1_gateway.graphql.nodes import (
+    AlarmPageNode,
     Context,
     DeploymentNode,
     DeploymentPageNode,
     DeviceNode,
     DevicePageNode,
+    FleetNode,
     JobNode,
     JobPageNode,
     TrackNode,
@@ -105,3 +109,20 @@ class Query:
     @strawberry.field(graphql_type=DevicePageNode | None, description="The devices.")
     async def devices(self, info: Context, group: str | None = None, limit: int = 100) -> DevicePage:
         return await info.context.send(DEVICE_LIST, checked(ListDevices, limit=limit, **given(group=group)))
+
+    @strawberry.field(graphql_type=AlarmPageNode | None, description="The alarms, newest first.")
+    async def alarms(
+        self,
+        info: Context,
+        *,
+        state: str | None = None,
+        device_id: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> AlarmPage:
+        filters = given(state=state, device_id=device_id, cursor=cursor)
+        return await info.context.send(ALARM_LIST, checked(ListAlarms, limit=limit, **filters))
+
+    @strawberry.field(graphql_type=FleetNode | None, description="The figures of the whole fleet.")
+    async def fleet(self, info: Context) -> FleetView:
+        return await info.context.send(FLEET_GET, GetFleet())

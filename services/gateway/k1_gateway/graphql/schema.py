@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import strawberry
@@ -12,9 +12,11 @@ from graphql import GraphQLError
 from pydantic import Field
 from strawberry.extensions import MaskErrors, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.graphql import OperationType
 
 from k1_contracts.base import Contract, JsonObject
-from k1_gateway.graphql.errors import CODE, is_internal
+from k1_gateway.errors import ProblemError
+from k1_gateway.graphql.errors import CODE, graphql_problem, is_internal
 from k1_gateway.graphql.limits import MAX_DOCUMENT, MAX_TOKENS, require_within_limits
 from k1_gateway.graphql.loaders import Readers
 from k1_gateway.graphql.mutations import Mutation
@@ -56,6 +58,20 @@ class _Limits(SchemaExtension):
         yield
 
 
+class _Maintenance(SchemaExtension):
+    """Refuses mutations while a backup keeps changes out."""
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        context = self.execution_context
+        if context.operation_type is OperationType.MUTATION:
+            readers: Readers = context.context
+            try:
+                await readers.gateway.require_changes_allowed()
+            except ProblemError as problem:
+                raise graphql_problem(problem) from problem
+        yield
+
+
 SCHEMA: Final = strawberry.Schema(
     query=Query,
     mutation=Mutation,
@@ -66,6 +82,7 @@ SCHEMA: Final = strawberry.Schema(
         lambda: ParserCache(maxsize=_KEPT_DOCUMENTS),
         lambda: ValidationCache(maxsize=_KEPT_DOCUMENTS),
         _Limits,
+        _Maintenance,
         lambda: MaskErrors(should_mask_error=is_internal, error_message=_FAULT),
     ],
 )

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -10,11 +11,13 @@ from k1_contracts.base import Contract
 from k1_contracts.descriptors import AnyQuery, Q
 from k1_contracts.rpc import Response
 from k1_gateway.access.gate import Gate
+from k1_gateway.errors import ProblemError
 from k1_gateway.feed.feed import Feed
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.settings import GatewaySettings
 from k1_platform.nats.client import Bus
+from k1_platform.nats.maintenance_mode import REFUSED, MaintenanceMode
 from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
 
 _RESULT: Final = b'{"result":'
@@ -26,18 +29,30 @@ class GatewayContext:
 
     bus: Bus
     http: aiohttp.ClientSession
+    ingest_http: aiohttp.ClientSession
+    """For uploads: each has a connection of its own, because one that ingest just closed would lose its body."""
     settings: GatewaySettings
     headers: ResponseHeaders
     rate_limiter: RateLimiter
     feed: Feed
     """What viewers see live."""
     gate: Gate
+    maintenance_mode: MaintenanceMode
     openapi_json: bytes
     """The OpenAPI document."""
     asyncapi_json: bytes
     """The AsyncAPI document."""
     store_tls: ssl.SSLContext | bool = True
     """Which certificate of the object store is trusted; True for those that the system trusts."""
+
+    async def require_changes_allowed(self) -> None:
+        """Refuse a change while a backup keeps changes out.
+
+        Raises:
+            ProblemError: `maintenance`, to be sent again in a few seconds.
+        """
+        if await self.maintenance_mode.refuses_changes():
+            raise ProblemError("maintenance", HTTPStatus.SERVICE_UNAVAILABLE, REFUSED)
 
     async def send_query(self, query: AnyQuery[Q], body: Q, timeout_s: float = REQUEST_TIMEOUT_S) -> bytes:
         """Return the JSON of the result as its service wrote it. Parsing it here would only cost time.

@@ -14,6 +14,7 @@ from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.problem_texts import (
     EVERYWHERE,
     LIMITED,
+    MAINTENANCE,
     REPEATED,
     RESTRICTED,
     UNAVAILABLE,
@@ -98,6 +99,8 @@ class Endpoint:
     """The lowest role that may call it, where it is not the query's own."""
     public: bool = False
     """Whether anyone may call it, without signing in."""
+    refuses_changes: bool = False
+    """Whether the handler itself refuses the changes among its requests while a backup is made."""
 
     @property
     def least_role(self) -> Role:
@@ -112,6 +115,11 @@ class Endpoint:
         if self.repeats is None and not self.public and self.method not in _SAFE:
             return "stored"
         return self.repeats
+
+    @property
+    def is_change(self) -> bool:
+        """Return whether a request is refused while a backup keeps changes out."""
+        return self.method not in _SAFE and not self.refuses_changes
 
     @property
     def takes_idempotency_key(self) -> bool:
@@ -155,6 +163,8 @@ class Endpoint:
     def general_problems(self) -> dict[int, str]:
         """Return the problems that the gateway itself may return for a request of this method, limit and role."""
         found = EVERYWHERE | (LIMITED if self.limit else {})
+        if self.is_change:
+            found |= MAINTENANCE
         if self.answers_repeats == "stored":
             found |= REPEATED | {
                 each: text for each, text in UNAVAILABLE.items() if each not in self.problems

@@ -4,7 +4,12 @@ from typing import Final
 
 INVALID: Final = {422: "`invalid_parameter`: every fault is named"}
 PAGED: Final = {422: "`invalid_parameter`: every fault is named; `invalid_cursor`: of another list or sort"}
-UNAVAILABLE: Final = {503: "`service_unavailable`: try again", 504: "`service_timeout`: try again"}
+MAINTENANCE: Final = {503: "`maintenance`: a change while a backup is made; try again"}
+"""The problem of every change while a backup keeps changes out."""
+UNAVAILABLE: Final = {
+    503: f"`service_unavailable`: try again; {MAINTENANCE[503]}",
+    504: "`service_timeout`: try again",
+}
 BODY_PROBLEMS: Final = {
     400: "`malformed_json`",
     408: "`request_timeout`: the body did not arrive in time",

@@ -56,6 +56,8 @@ async def _limited(
 async def _call(
     context: GatewayContext, request: web.Request, endpoint: Endpoint, identity: Identity | None
 ) -> web.StreamResponse:
+    if endpoint.is_change:
+        await context.require_changes_allowed()
     if not endpoint.is_stream:
         if identity is None or endpoint.answers_repeats != "stored":
             return await endpoint.handler(context, request, endpoint)

@@ -12,6 +12,7 @@ from k1_contracts.messages.analysis import JobProgress, JobView
 from k1_contracts.messages.deploy.deployment_queries import DeploymentView
 from k1_contracts.messages.deploy.deployments import DeploymentChange
 from k1_contracts.messages.deploy.device_link import DeviceId
+from k1_contracts.messages.fleet import FleetView
 from k1_contracts.messages.telemetry import LiveEvent
 
 EventId = Annotated[str, StringConstraints(pattern="^([0-9]+|end)$")]
@@ -112,3 +113,14 @@ class TelemetryNoticeEvent(BaseModel):
 
 class TelemetryStreamEvent(RootModel[TelemetryReadingEvent | TelemetryNoticeEvent]):
     """One event of a track's telemetry stream."""
+
+
+class FleetFiguresEvent(BaseModel):
+    """The figures of the fleet; it has no name, so that `onmessage` receives it."""
+
+    event: Literal["message"] = "message"
+    data: FleetView
+
+
+class FleetStreamEvent(RootModel[FleetFiguresEvent | SessionEndedEvent]):
+    """One event of the fleet's stream."""

@@ -8,6 +8,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
+from pydantic import TypeAdapter
+
+PRELOADS: Final = "preload.json"
+"""Names the files that parts of the page need besides the entry; the build writes it for the gateway."""
 _SUFFIXES: Final = {"br": ".br", "gzip": ".gz"}
 """The encodings in the order of preference, and how the siblings' names end."""
 _TYPES: Final = {
@@ -80,6 +84,15 @@ def read_bundle() -> dict[str, BundleFile]:
         for path, content in contents.items()
         if not path.endswith(tuple(_SUFFIXES.values()))
     }
+
+
+def read_preloads(bundle: Mapping[str, BundleFile]) -> dict[str, list[str]]:
+    """Return the files that a part of the page needs besides the entry, by the name of the part.
+
+    Raises:
+        pydantic.ValidationError: the file of the bundle is not what the build writes.
+    """
+    return TypeAdapter(dict[str, list[str]]).validate_json(bundle[PRELOADS].content)
 
 
 def _contents(folder: Traversable, prefix: str) -> Iterable[tuple[str, bytes]]:

@@ -1,6 +1,6 @@
 """Serves the page at `/` and at every address inside it, and the files that it loads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.entity_tags import if_none_match_tags, weak_tag_headers
-from k1_gateway.page.bundle import BundleFile, read_bundle
+from k1_gateway.page.bundle import PRELOADS, BundleFile, read_bundle, read_preloads
 from k1_platform.settings import ObjectStoreSettings
 
 _INDEX: Final = "index.html"
@@ -18,8 +18,12 @@ _HASHED: Final = "assets/"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _RESERVED: Final = "api|docs|graphql|livez|readyz|metrics|assets"
 """First parts of addresses that are never the page's: what is missing there is missing, for people too."""
-_FIRST_CALL: Final = "</api/v1/me>; rel=preload; as=fetch; crossorigin"
-"""The first request of the page, which the browser sends before it has loaded the script."""
+_FOR_EVERYONE: Final = frozenset({"sign-in", "register", "reset", "verify", "accept"})
+"""First parts of the addresses of pages that need no sign-in."""
+_LIBRARY: Final = ("/", "/tracks")
+_FIRST_CALL: Final = "/api/v1/me"
+_LIBRARY_CALL: Final = "/api/v1/tracks?sort=newest&limit=100&offset=0"
+"""As the page asks for its first tracks: if it asks otherwise, the browser warns of a preload that was not used."""
 
 
 def make_page_routes(context: GatewayContext) -> list[web.RouteDef]:
@@ -27,9 +31,13 @@ def make_page_routes(context: GatewayContext) -> list[web.RouteDef]:
     bundle = read_bundle()
     if _INDEX not in bundle:
         return []
-    index = _index_handler(context, bundle[_INDEX])
+    index = _index_handler(context, bundle)
     return [
-        *(web.get(f"/{path}", _file_handler(path, file)) for path, file in bundle.items() if path != _INDEX),
+        *(
+            web.get(f"/{path}", _file_handler(path, file))
+            for path, file in bundle.items()
+            if path not in {_INDEX, PRELOADS}
+        ),
         web.get("/", index),
         web.get("/sign-in", index),
         # Last, and for every method: other methods of an unknown address are answered as before, by 404.
@@ -46,14 +54,39 @@ def _file_handler(path: str, file: BundleFile) -> Handler:
     return handle
 
 
-def _index_handler(context: GatewayContext, file: BundleFile) -> Handler:
+def _index_handler(context: GatewayContext, bundle: Mapping[str, BundleFile]) -> Handler:
     headers = {"Content-Security-Policy": make_policy(ObjectStoreSettings())}
+    preloads = read_preloads(bundle)
 
     async def handle(request: web.Request) -> web.Response:
-        first = {"Link": _FIRST_CALL} if context.gate.cookies.access in request.cookies else {}
-        return respond(request, file, headers | first)
+        signed_in = context.gate.cookies.access in request.cookies
+        links = announce(request.path_qs, preloads) if signed_in else []
+        return respond(request, bundle[_INDEX], headers | ({"Link": ", ".join(links)} if links else {}))
 
     return handle
+
+
+def announce(address: str, preloads: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the values of the header `Link` for an address: what the page of a signed-in person needs first.
+
+    The browser asks for all of it at once. Else it would find each file in the one before: a round trip for each step.
+    """
+    path = urlsplit(address).path
+    if path.split("/")[1] in _FOR_EVERYONE:
+        return []
+    calls = [_FIRST_CALL, *([_LIBRARY_CALL] if address in _LIBRARY else [])]
+    needed = ("first", "track") if path.startswith("/tracks/") else ("first",)
+    files = dict.fromkeys(file for part in needed for file in preloads[part])
+    return [*map(_link_to_call, calls), *map(_link_to_file, files)]
+
+
+def _link_to_call(path: str) -> str:
+    return f"<{path}>; rel=preload; as=fetch; crossorigin"
+
+
+def _link_to_file(path: str) -> str:
+    kind = "preload; as=style" if path.endswith(".css") else "modulepreload"
+    return f"</{path}>; rel={kind}; crossorigin"
 
 
 def _only_for_people(index: Handler) -> Handler:

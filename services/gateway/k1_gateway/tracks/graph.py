@@ -1,9 +1,14 @@
-"""`GET` and `PUT .../graph`: the body is the graph document itself, its revision is the entity tag."""
+"""`GET`, `PUT` and `POST .../graph`: the body is the document itself, its revision the entity tag."""
 
 import json
 
 from aiohttp import web
 
+from k1_contracts.messages.catalogue.graph_edits import (
+    GRAPH_SAVE_VERSION,
+    GraphVersionSaved,
+    SaveGraphVersion,
+)
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -15,7 +20,8 @@ from k1_contracts.messages.catalogue.graphs import (
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_match_tags, if_none_match_tags, strong_tag_headers
-from k1_gateway.http.request_parsing import build_query, read_json
+from k1_gateway.http.relay import uncached_response
+from k1_gateway.http.request_parsing import build_query, idempotency_key, read_json
 
 
 async def get_graph(context: GatewayContext, request: web.Request, endpoint: Endpoint) -> web.Response:
@@ -36,3 +42,19 @@ async def put_graph(context: GatewayContext, request: web.Request, endpoint: End
     saved = GraphSaved.model_validate_json(await context.send_query(GRAPH_PUT, query, endpoint.timeout_s))
     headers = {**strong_tag_headers(saved.etag), "Cache-Control": "no-store"}
     return web.Response(body=saved.to_json(), content_type="application/json", headers=headers)
+
+
+async def save_graph_version(
+    context: GatewayContext, request: web.Request, endpoint: Endpoint
+) -> web.Response:
+    """Send the body to the catalogue, which makes a new version with it."""
+    extra = {
+        "graph": await read_json(request),
+        "if_match": if_match_tags(request),
+        "idempotency_key": idempotency_key(request),
+    }
+    query = build_query(request, SaveGraphVersion, extra=extra)
+    body = await context.send_query(GRAPH_SAVE_VERSION, query, endpoint.timeout_s)
+    response = uncached_response(body, endpoint.status)
+    response.headers["ETag"] = strong_tag_headers(GraphVersionSaved.model_validate_json(body).etag)["ETag"]
+    return response

@@ -110,7 +110,7 @@ async def _send(context: GatewayContext, request: web.Request, path: str, header
     headers |= actor_headers()
     body = _RequestBody(request)
     try:
-        async with context.http.request(
+        async with context.ingest_http.request(
             request.method,
             context.settings.ingest_url + path,
             data=body.chunks() if request.body_exists else None,

@@ -16,7 +16,7 @@ from k1_contracts.upload_form import UploadForm
 from k1_ingest.audio_checks.audio_info import AudioInfo
 from k1_ingest.audio_checks.container_detection import CONTENT_TYPES, Container, detect_container
 from k1_ingest.audio_checks.prober import Prober
-from k1_ingest.errors import UploadRejectedError
+from k1_ingest.errors import UploadRejectedError, maintenance
 from k1_ingest.form.fields import read_fields
 from k1_ingest.form.file_names import sanitize_file_name, stem
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
@@ -24,6 +24,7 @@ from k1_ingest.uploads.song_source import SongSource
 from k1_ingest.uploads.spool import Spool
 from k1_ingest.uploads.track_publisher import TrackPublisher
 from k1_platform.nats.actors import current_actor
+from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 
@@ -65,6 +66,7 @@ class UploadService:
     publisher: TrackPublisher
     prober: Prober
     clock: Callable[[], datetime]
+    maintenance_mode: MaintenanceMode
     max_bytes: int
     spool_dir: Path | None
 
@@ -91,6 +93,7 @@ class UploadService:
             raise UploadRejectedError("upload_timeout", 408, message) from error
 
     async def _receive(self, source: SongSource, hashed_key: str | None, track_id: str) -> UploadAccepted:
+        await self._require_no_backup()
         filename = sanitize_file_name(await source.filename())
         read_fields(source.fields)  # reject faults of the fields before the file before the file is read
         chunks = source.chunks()
@@ -121,11 +124,17 @@ class UploadService:
         found = await self._find_usable_claim(spool.sha256)
         if found is None:
             song.info = await self.prober.probe(spool.path, song.container)
+        await self._require_no_backup()
         await self._reserve_key(song.hashed_key, spool.sha256)
         if found is not None:
             raise _KnownBytesError(found.claim)
         pending = PendingObject(sha256=spool.sha256, object_key=song.object_key, since=self.clock())
         await self.claims.add_pending(song.track_id, pending)
+
+    async def _require_no_backup(self) -> None:
+        """Reject the upload while a backup keeps changes out: also one that arrived in part before it began."""
+        if await self.maintenance_mode.refuses_changes():
+            raise maintenance()
 
     async def _find_usable_claim(self, digest: str) -> FoundClaim | None:
         """Return the claim on these bytes after publishing its event; remove a claim whose object does not exist."""

@@ -18,7 +18,7 @@ MAX_GAP: Final = timedelta(seconds=2.5)
 """Two readings at the idle rate of one a second may be lost; a longer gap resets all timers."""
 IMMEDIATELY: Final = timedelta(0)
 SUSTAINED: Final = timedelta(seconds=5)
-_RANK: Final[dict[AlarmLevel, int]] = {"amber": 0, "alert": 1, "alarm": 2}
+RANK: Final[dict[AlarmLevel, int]] = {"amber": 0, "alert": 1, "alarm": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class AlarmTracker:
         highest = {alarm.kind: alarm for alarm in raised}
         for level in self._levels:
             alarm = highest.get(level.rule.kind)
-            if alarm and _RANK[level.rule.level] <= _RANK[alarm.level]:
+            if alarm and RANK[level.rule.level] <= RANK[alarm.level]:
                 changes = {"level": level.rule.level, "reason": level.rule.reason}
                 level.raised = alarm.model_copy(update=changes)
 

@@ -41,6 +41,8 @@ class Device:
     alarms: AlarmTracker
     sequence: SequenceTracker = field(default_factory=SequenceTracker)
     track_id: str | None = None
+    drift_ms: float | None = None
+    """Of the newest reading."""
     last_arrival: datetime | None = None
     """When its newest message reached the broker."""
     pending_online: DeviceOnline | None = None
@@ -129,6 +131,7 @@ class Fleet:
             device_id=device_id,
             online_since=session.online_since,
             last_seen=session.last_seen,
+            drift_ms=self._devices[device_id].drift_ms,
             alarms=self._devices[device_id].alarms.raised,
         )
 
@@ -162,7 +165,7 @@ class Fleet:
             self._add_alarms([alarm.model_copy(update=changes)], alarm.track_id, effects)
 
     def _apply_reading(self, device: Device, reading: Reading, at: datetime, effects: Effects) -> None:
-        device.track_id = reading.track_id
+        device.track_id, device.drift_ms = reading.track_id, reading.drift_ms
         if device.pending_online is not None and device.track_id is not None:
             effects.live_events.append((device.track_id, _live_event("online", device.pending_online)))
             device.pending_online = None

@@ -1,12 +1,13 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { Suspense, useEffect, useState } from "react";
 import { useMay } from "../../api/useSession";
+import { part } from "../part";
 import { pageCommandOf } from "./pageKeys";
 import { isPossible, onShow, runCommand } from "./runCommand";
 import { areShortcutsOn, isForPage } from "./settings";
 
-const ShortcutsDialog = lazy(() => import("./ShortcutsDialog"));
-const CommandPalette = lazy(() => import("./CommandPalette"));
+const ShortcutsDialog = part(() => import("./ShortcutsDialog"));
+export const CommandPalette = part(() => import("./CommandPalette"));
 
 /** Listens to the keys of every page, and shows the shortcuts and the command palette over it. */
 export function ShortcutHost() {

@@ -1,6 +1,8 @@
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+
 /** Returns the time of day with milliseconds: steps follow each other closely. */
 export function clockTime(time: string): string {
-  return new Date(time).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+  return TIME.format(new Date(time));
 }
 
 /** Returns how long something took: `340 ms`, `12.3 s`, `4 min 05 s`. */

@@ -7,7 +7,7 @@ import { cx, ErrorState, panelId, Skeleton, tabId, toastDone, toastError, toastM
 import { StripPreview } from "../player/StripPreview";
 import { Transport } from "../player/Transport";
 import { useEngineState } from "../player/useEngine";
-import { beatSheet, waveform } from "../queries";
+import { beatSheet, waveform, type Version } from "../queries";
 import type { Song } from "../useSong";
 import { DetailCanvas } from "./canvas/DetailCanvas";
 import { findOnset } from "./canvas/onset";
@@ -15,11 +15,15 @@ import { OverviewCanvas } from "./canvas/OverviewCanvas";
 import { placesCached } from "./canvas/paint/paintBeats";
 import type { PaintedSection } from "./canvas/paint/picture";
 import { showPlayhead } from "./canvas/timeline";
+import { CompareMenu } from "./comparison/CompareMenu";
+import { ComparisonLegend } from "./comparison/ComparisonLegend";
+import { useComparison } from "./comparison/useComparison";
 import { jumpSection, runCommand, type CommandContext } from "./commands";
 import type { Command } from "./keys";
 import { nearestIndex, tempoAt, tempoOf, usualBarLength, wholeRange, type Operation } from "./model";
 import { SaveBar } from "./SaveBar";
 import { rangeOf, suggestedScope, type Scope } from "./scope";
+import { SectionLegend } from "./SectionLegend";
 import type { Alternative, BeatSheet } from "./sheet";
 import { AlternativesMenu } from "./toolbar/AlternativesMenu";
 import { EditToolbar } from "./toolbar/EditToolbar";
@@ -35,6 +39,8 @@ const SUMMARY_ID = "beat-summary";
 export interface BeatsTabProps {
   trackId: string;
   version: number;
+  /** All versions of the track. */
+  versions: readonly Version[];
   song: Song;
   mayEdit: boolean;
   /** False while another tab is shown: the edits stay, and the player goes on. */
@@ -53,7 +59,7 @@ export function BeatsTab(props: BeatsTabProps) {
   return <Skeleton className="m-3 h-96" />;
 }
 
-function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: BeatsTabProps & { sheet: BeatSheet }) {
+function Editor({ trackId, version, versions, song, sheet, mayEdit, shown, children }: BeatsTabProps & { sheet: BeatSheet }) {
   const { engine, onPlayhead, timeline } = song;
   const engineState = useEngineState(engine);
   const peaks = useQuery(waveform(trackId));
@@ -63,8 +69,7 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
   const [chosenScope, setChosenScope] = useState<{ scope: Scope; selection: ReadonlySet<number> } | null>(null);
   const [snapping, setSnapping] = useState(true);
   const [note, setNote] = useState("");
-  const [compared, setCompared] = useState<Alternative | null>(null);
-  const [theirs, setTheirs] = useState<readonly number[]>([]);
+  const comparing = useComparison(trackId, version, beats, editor.newer);
 
   // A chosen scope holds as long as the selection; then the selection suggests another.
   const suggested = suggestedScope(state);
@@ -129,13 +134,15 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
     dispatch({ type: "select", ids, focus: ids[0] ?? null });
     engine.seek(startMs);
   };
+  const others = versions.filter((each) => each.version !== version && each.summary != null);
   const tempo = tempoOf(beats, rangeOf(scope, state, 0) ?? wholeRange(beats));
-  const shared = { timeline, sections, positionMs: engine.positionMs, onPlayhead, onSeek: seek, onPan: pan };
+  const shared = { timeline, sections, comparison: comparing.shown?.marks ?? null, positionMs: engine.positionMs, onPlayhead, onSeek: seek, onPan: pan };
 
   return (
     <>
       <div id={panelId("beats")} role="tabpanel" aria-labelledby={tabId("beats")} hidden={!shown} className={cx("flex-1 flex-col bg-panel", shown && "flex")}>
-      <SaveBar editor={editor} sheet={sheet} mayEdit={mayEdit} note={note} onNote={setNote} onCompare={setTheirs} onSave={save}>
+      <SaveBar editor={editor} sheet={sheet} mayEdit={mayEdit} note={note} onNote={setNote} onCompare={comparing.chooseTheirs} onSave={save}>
+        <CompareMenu comparing={comparing} versions={others} alternatives={sheet.alternatives} />
         <ViewTools timeline={timeline} run={run} />
       </SaveBar>
       {mayEdit && (
@@ -157,10 +164,11 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
               disabled={beats.length < 2}
               onApply={(bpm) => onRange((range) => ({ kind: "set_tempo", range, bpm }))}
             />
-            <AlternativesMenu alternatives={sheet.alternatives} compared={compared} mayEdit={mayEdit} onTake={take} onCompare={setCompared} />
+            <AlternativesMenu alternatives={sheet.alternatives} onTake={take} />
           </EditToolbar>
         </div>
       )}
+      {comparing.shown && <ComparisonLegend comparison={comparing.shown} onClose={comparing.stop} />}
       <div className="h-12 shrink-0 border-b border-line bg-bg">
         <OverviewCanvas {...shared} peaks={wave.peaks} label={t.overview} describedBy={SUMMARY_ID} />
       </div>
@@ -170,7 +178,6 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
           wave={wave}
           editor={state}
           dispatch={dispatch}
-          compared={theirs.length > 0 && editor.newer ? theirs : (compared?.beatsMs ?? NONE)}
           loop={engineState.loop}
           mayEdit={mayEdit}
           onSection={openSection}
@@ -179,6 +186,7 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
           describedBy={SUMMARY_ID}
         />
       </div>
+      <SectionLegend kinds={sections.map(({ kind }) => kind)} />
       <p id={SUMMARY_ID} className="sr-only">
         {summarise(state.present.selection.size, beats, tempo)}
       </p>
@@ -199,7 +207,6 @@ function Editor({ trackId, version, song, sheet, mayEdit, shown, children }: Bea
   );
 }
 
-const NONE: readonly number[] = [];
 /** What keys do in every tab. */
 const PLAYS: ReadonlySet<Command> = new Set(["play", "metronome", "loop"]);
 

@@ -15,7 +15,7 @@ export interface SaveBarProps {
   sheet: BeatSheet;
   mayEdit: boolean;
   /** Shows the other person's beats beside the edits. */
-  onCompare: (beatsMs: readonly number[]) => void;
+  onCompare: () => void;
   /** Why the beats were changed, for the history. */
   note: string;
   onNote: (note: string) => void;
@@ -108,7 +108,7 @@ function ManualBadge({ override }: { override: NonNullable<BeatSheet["override"]
 interface NewerNoticeProps {
   editor: BeatEditor;
   newer: BeatSheet;
-  onCompare: (beatsMs: readonly number[]) => void;
+  onCompare: () => void;
 }
 
 /** Says that someone else saved beats, how they differ, and offers to take them or to go on. */
@@ -124,7 +124,7 @@ function NewerNotice({ editor, newer, onCompare }: NewerNoticeProps) {
           {t.newer(who, when)} {t.newerDiff(t.changes(diff.moved.length, diff.added.length, diff.removed.length, diff.bars.length))}
         </p>
       </div>
-      <Button size="sm" tone="ghost" onClick={() => onCompare(newer.beats.map(({ ms }) => ms))}>
+      <Button size="sm" tone="ghost" onClick={onCompare}>
         {t.show}
       </Button>
       <Button size="sm" onClick={editor.takeNewer}>

@@ -80,11 +80,11 @@ describe("commands", () => {
 });
 
 it("keeps edits over a reload, but not on top of other beats", () => {
-  keepDraft("trk", "a", OTHER);
-  expect(readDraft("trk", "a")).toEqual(OTHER);
-  expect(readDraft("trk", "b")).toBeNull();
-  keepDraft("trk", "a", null);
-  expect(readDraft("trk", "a")).toBeNull();
+  keepDraft("trk", GRID.beats, OTHER);
+  expect(readDraft("trk", GRID.beats)).toEqual(OTHER);
+  expect(readDraft("trk", OTHER)).toBeNull();
+  keepDraft("trk", GRID.beats, null);
+  expect(readDraft("trk", GRID.beats)).toBeNull();
 });
 
 describe("keys", () => {

@@ -60,7 +60,7 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
     setNewer(null);
   }, [sheet, seen, outdated, base, state]);
 
-  useDraft(trackId, base.etag, state, dirty);
+  useDraft(trackId, state, dirty);
 
   const takeNewer = useCallback(() => {
     if (newer === null) return;
@@ -87,7 +87,7 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
       dispatch({ type: "saved", beats });
       setOutdated(base.version);
       setBase({ ...base, etag: saved.etag, version: saved.version });
-      keepDraft(trackId, saved.etag, null);
+      keepDraft(trackId, beats, null);
       return saved;
     } catch (error) {
       if (error instanceof ApiError && error.status === 412) return null;
@@ -109,14 +109,14 @@ export function useBeatEditor(trackId: string, sheet: BeatSheet): BeatEditor {
 }
 
 /** Keeps what is not saved: a moment after each change, and at once when the page or the track is left. */
-function useDraft(trackId: string, etag: string, { present: { beats } }: EditorState, dirty: boolean): void {
+function useDraft(trackId: string, { present: { beats }, saved }: EditorState, dirty: boolean): void {
   const keep = useRef<() => void>(() => undefined);
   useEffect(() => {
     const isWorthKeeping = dirty || beats.some(({ locked, anchor }) => locked || anchor);
-    keep.current = () => keepDraft(trackId, etag, isWorthKeeping ? beats : null);
+    keep.current = () => keepDraft(trackId, saved, isWorthKeeping ? beats : null);
     const timer = setTimeout(() => keep.current(), DRAFT_AFTER_MS);
     return () => clearTimeout(timer);
-  }, [trackId, etag, dirty, beats]);
+  }, [trackId, saved, dirty, beats]);
   useEffect(() => {
     const leave = (): void => keep.current();
     addEventListener("pagehide", leave);
@@ -130,7 +130,7 @@ function useDraft(trackId: string, etag: string, { present: { beats } }: EditorS
 /** Return the editor with the edits that were not saved before the page was loaded again. */
 function openWithDraft(trackId: string, sheet: BeatSheet): EditorState {
   const opened = openEditor(sheet.beats, sheet.durationMs);
-  const draft = readDraft(trackId, sheet.etag);
+  const draft = readDraft(trackId, sheet.beats);
   return draft === null ? opened : reduceEditor(opened, { type: "restore", beats: draft });
 }
 

@@ -1,25 +1,29 @@
 import { CircleCheck, CircleX, TriangleAlert } from "lucide-react";
+import { texts } from "../../texts";
 import { graph as t } from "../../texts/graph";
+import { Button, Spinner } from "../../ui";
 import type { Violation } from "./reports";
 import { Section } from "./Section";
+import type { GraphCheck } from "./useGraphCheck";
 
 export interface ChecksPanelProps {
-  /** Null where the graph was edited since it was checked. */
+  /** Null while they are not known. */
   violations: readonly Violation[] | null;
-  /** Whether the graph was only tried: a trial tells errors, and warnings come with saving. */
-  isTried: boolean;
+  /** The check of a graph that is not saved; null for a saved one, whose violations are stored. */
+  check: GraphCheck | null;
   onSelect: (id: string) => void;
 }
 
 /** The rules that the graph breaks: what, where, and how to mend it. */
-export function ChecksPanel({ violations, isTried, onSelect }: ChecksPanelProps) {
+export function ChecksPanel({ violations, check, onSelect }: ChecksPanelProps) {
+  const impact = check?.result?.impact ?? null;
   return (
-    <Section title={t.checks.title}>
-      {violations === null && <p className="text-sm text-muted">{t.checks.notChecked}</p>}
+    <Section title={t.checks.title} {...(check ? { note: t.checks.unsaved } : {})}>
+      {violations === null && <Unknown check={check} />}
       {violations?.length === 0 && (
         <p className="flex items-center gap-1.5 text-sm text-ok">
           <CircleCheck size={14} aria-hidden />
-          {isTried ? t.checks.tried : t.checks.valid}
+          {t.checks.valid}
         </p>
       )}
       {violations !== null && violations.length > 0 && (
@@ -50,6 +54,29 @@ export function ChecksPanel({ violations, isTried, onSelect }: ChecksPanelProps)
           </ul>
         </div>
       )}
+      {impact && (
+        <p className="mt-1 text-xs text-muted">{t.checks.impact(impact.changedNodes.length + impact.removed_nodes.length, impact.against ?? "")}</p>
+      )}
     </Section>
+  );
+}
+
+function Unknown({ check }: { check: GraphCheck | null }) {
+  if (check === null) return <p className="text-sm text-muted">{t.checks.notChecked}</p>;
+  if (check.isFailed) {
+    return (
+      <p className="flex flex-wrap items-center gap-2 text-sm text-warn">
+        {t.checks.failed}
+        <Button size="sm" onClick={check.retry}>
+          {texts.common.retry}
+        </Button>
+      </p>
+    );
+  }
+  return (
+    <p role="status" className="flex items-center gap-1.5 text-sm text-muted">
+      <Spinner />
+      {t.checks.checking}
+    </p>
   );
 }

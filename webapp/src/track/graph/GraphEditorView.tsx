@@ -15,6 +15,8 @@ import { recommendationOf, type GraphDocument, type NodeTypes } from "./model/do
 import { NodePanel } from "./NodePanel";
 import { storedRun, storedViolations, type Violation } from "./reports";
 import { RunPanel } from "./RunPanel";
+import { useArrivals } from "./useArrivals";
+import { useGraphCheck, type GraphCheck } from "./useGraphCheck";
 import { useGraphEditor, type GraphEditor } from "./useGraphEditor";
 import { useUndoKeys } from "./useUndoKeys";
 
@@ -35,10 +37,12 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
   const [selected, setSelected] = useState<string | null>(null);
   const { state, dispatch } = editor;
   const graph = state.present;
+  const check = useGraphCheck(trackId, version, graph, editor.dirty);
   useUndoKeys(mayEdit, (type) => dispatch({ type }));
+  useArrivals(trackId, version, editor.dirty);
 
   const edit = (next: GraphDocument, subject: string | null = null): void => dispatch({ type: "edit", graph: next, subject });
-  const found = resultsOf(editor, stored.data?.artefacts ?? [], types);
+  const found = resultsOf(editor, check, stored.data?.artefacts ?? [], types);
   const diff = recommended && diffGraphs(recommended, graph, types);
   const none: ReadonlySet<string> = new Set();
   const nodesWith = (wanted: Violation["severity"]): ReadonlySet<string> =>
@@ -77,7 +81,7 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
           <CostPanel graph={graph} types={types} selected={selected} onSelect={setSelected} />
         </div>
         <div className="min-w-0 @3xl:border-r @3xl:border-line">
-          <ChecksPanel violations={found.violations} isTried={found.source === "tried"} onSelect={setSelected} />
+          <ChecksPanel violations={found.violations} check={editor.dirty ? check : null} onSelect={setSelected} />
           <RunPanel run={found.run} source={found.source} onSelect={setSelected} onSeek={seek} />
           <ChangesPanel graph={graph} recommended={recommended} types={types} mayEdit={mayEdit} onSelect={setSelected} onEdit={edit} onSeek={seek} />
         </div>
@@ -87,9 +91,10 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
 }
 
 /** Return the newest results, and whether they are those of the graph that is shown. */
-function resultsOf({ trial, state, dirty }: GraphEditor, stored: Parameters<typeof storedRun>[0], types: NodeTypes) {
+function resultsOf({ trial, state, dirty }: GraphEditor, check: GraphCheck, stored: Parameters<typeof storedRun>[0], types: NodeTypes) {
   const isTried = trial !== null && sameGraph(trial.graph, state.present, types);
-  const violations = isTried && (dirty || trial.violations.length > 0) ? trial.violations : dirty ? null : storedViolations(stored);
+  const refused = isTried && trial.violations.length > 0 ? trial.violations : null;
+  const violations = dirty ? (check.result?.validation.violations ?? refused) : storedViolations(stored);
   if (isTried && trial.run !== null) return { violations, run: trial.run, source: dirty ? "tried" : "saved" } as const;
   const run = storedRun(stored);
   if (!dirty || trial?.run == null) return { violations, run, source: "saved" } as const;

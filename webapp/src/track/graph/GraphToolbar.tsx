@@ -1,4 +1,4 @@
-import { Braces, FlaskConical, PenLine, Redo2, RotateCcw, Save, Sparkles, Undo2 } from "lucide-react";
+import { Braces, CopyPlus, FlaskConical, PenLine, Redo2, RotateCcw, Save, Sparkles, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { graph as t } from "../../texts/graph";
 import { Badge, Button, IconButton } from "../../ui";
@@ -47,6 +47,16 @@ export function GraphToolbar({ editor, mayEdit, isRecommended, onApply, onEdit }
             )}
             <Button size="sm" icon={<FlaskConical size={14} aria-hidden />} busy={busy === "simulating"} disabled={busy !== null} onClick={editor.simulate}>
               {busy === "simulating" ? t.trying : t.tryOut}
+            </Button>
+            <Button
+              size="sm"
+              icon={<CopyPlus size={14} aria-hidden />}
+              busy={busy === "versioning"}
+              disabled={!dirty || busy !== null}
+              title={t.saveVersionHint}
+              onClick={editor.saveVersion}
+            >
+              {busy === "versioning" ? t.savingVersion : t.saveVersion}
             </Button>
             <Button size="sm" tone="primary" icon={<Save size={14} aria-hidden />} busy={busy === "saving"} disabled={!dirty || busy !== null || editor.newer !== null} onClick={editor.save}>
               {busy === "saving" ? t.saving : t.save}

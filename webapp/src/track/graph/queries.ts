@@ -33,6 +33,22 @@ export const recommendedGraph = (trackId: string, version: number) =>
     },
   });
 
+/** What saving a graph would mean, and every rule that it breaks. Nothing is saved. */
+export const graphCheck = (trackId: string, version: number, graph: GraphDocument) =>
+  queryOptions({
+    queryKey: ["graph check", trackId, version, graph] as const,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+    queryFn: ({ signal }) =>
+      unwrap(
+        api.POST("/tracks/{track_id}/versions/{version}/graph/validate", {
+          params: { path: path(trackId, version) },
+          body: { graph },
+          signal,
+        }),
+      ),
+  });
+
 /** Every node type by its name; they change with the release only. */
 export const nodeTypes = queryOptions({
   queryKey: ["graph", "nodes"] as const,

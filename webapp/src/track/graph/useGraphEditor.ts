@@ -3,6 +3,7 @@ import { useEffect, useReducer, useState } from "react";
 import { api, unwrap, unwrapTagged, type Tagged } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { keys } from "../../api/queries";
+import { setSearch } from "../../app/router";
 import { graph as t } from "../../texts/graph";
 import { toastDone, toastError } from "../../ui";
 import { sameGraph } from "./model/diff";
@@ -18,7 +19,7 @@ export interface GraphEditor {
   readonly state: GraphHistory;
   readonly dispatch: (action: GraphAction) => void;
   readonly dirty: boolean;
-  readonly busy: "saving" | "simulating" | null;
+  readonly busy: "saving" | "simulating" | "versioning" | null;
   /** The result of the last simulation or of the last save that was refused. */
   readonly trial: Trial | null;
   /** A graph that someone else saved since the edits began. */
@@ -27,6 +28,8 @@ export interface GraphEditor {
   readonly simulate: () => void;
   /** Saves the graph, then simulates it and builds the bundle. */
   readonly save: () => void;
+  /** Saves the graph as a new version, which has the same map and beats; this version keeps its graph. */
+  readonly saveVersion: () => void;
 }
 
 /** Holds the edits of a version's graph, and sends them. */
@@ -100,5 +103,26 @@ export function useGraphEditor(trackId: string, version: number, loaded: Tagged<
       .finally(() => setBusy(null));
   };
 
-  return { state, dispatch, dirty, busy, trial, newer, simulate, save };
+  const addVersion = async (graph: GraphDocument): Promise<void> => {
+    const base = newer ?? { data: state.saved, etag: state.etag };
+    const header = { "If-Match": base.etag ?? "" };
+    const saved = await unwrap(
+      api.POST("/tracks/{track_id}/versions/{version}/graph", { params: { ...params, header }, body: graph }),
+    );
+    // The edits are in the new version now.
+    dispatch({ type: "load", graph: base.data, etag: base.etag ?? "" });
+    setTrial(null);
+    await queryClient.invalidateQueries({ queryKey: keys.tracks });
+    setSearch({ v: undefined });
+    toastDone(t.savedVersion(saved.version), { description: t.savedVersionText(version) });
+  };
+  const saveVersion = (): void => {
+    const graph = state.present;
+    setBusy("versioning");
+    addVersion(graph)
+      .catch((error: unknown) => refused(graph, error))
+      .finally(() => setBusy(null));
+  };
+
+  return { state, dispatch, dirty, busy, trial, newer, simulate, save, saveVersion };
 }

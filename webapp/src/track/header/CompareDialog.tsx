@@ -1,13 +1,15 @@
 import { useQuery } from "@tanstack/react-query";
+import { Waves } from "lucide-react";
 import { useState } from "react";
 import type { Schemas } from "../../api/types";
 import { formatTime } from "../../app/format";
+import { navigate } from "../../app/router";
 import { texts } from "../../texts";
 import { track as trackTexts } from "../../texts/track";
-import { Dialog, ErrorState, SelectField, Skeleton, Table } from "../../ui";
+import { Button, Dialog, ErrorState, SelectField, Skeleton, Table } from "../../ui";
 import { formatClock } from "../clock";
 import { comparison } from "../queries";
-import { isEdited } from "./version";
+import { originOf } from "./version";
 
 const t = trackTexts.compare;
 const SHOWN_TIMES = 8;
@@ -25,13 +27,29 @@ export function CompareDialog({ trackId, versions, version, onClose }: CompareDi
   const others = versions.filter((each) => each.version !== version);
   const [other, setOther] = useState((others.find((each) => each.version < version) ?? others[0])?.version ?? version);
   const query = useQuery(comparison(trackId, version, other));
+  const showOnBeats = (): void => {
+    onClose();
+    const parameters = new URLSearchParams(location.search);
+    parameters.set("with", String(other));
+    navigate(`/tracks/${trackId}/beats?${parameters.toString()}`);
+  };
   return (
-    <Dialog open wide onOpenChange={(open) => !open && onClose()} title={t.title(version)}>
+    <Dialog
+      open
+      wide
+      onOpenChange={(open) => !open && onClose()}
+      title={t.title(version)}
+      footer={
+        <Button icon={<Waves size={14} aria-hidden />} onClick={showOnBeats}>
+          {trackTexts.comparison.showOnBeats}
+        </Button>
+      }
+    >
       <div className="flex flex-col gap-4">
         <SelectField label={t.with} value={other} onChange={(event) => setOther(Number(event.target.value))}>
           {others.map((each) => (
             <option key={each.version} value={each.version}>
-              {trackTexts.header.version(each.version)} · {isEdited(each) ? trackTexts.header.edited : trackTexts.header.analysisOf} · {formatTime(each.created_at)}
+              {trackTexts.header.version(each.version)} · {originOf(each)} · {formatTime(each.created_at)}
             </option>
           ))}
         </SelectField>

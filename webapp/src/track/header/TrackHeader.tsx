@@ -9,7 +9,7 @@ import { Badge, Button, cx, type Tone } from "../../ui";
 import { RiskStrip } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";
 import { TrackMenu } from "./TrackMenu";
-import { isEdited } from "./version";
+import { originOf } from "./version";
 import { VersionTools } from "./VersionTools";
 
 const t = trackTexts.header;
@@ -62,7 +62,7 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
       <div className={cx("mt-2 flex flex-wrap items-center gap-1.5", SCROLLS)} tabIndex={0} role="group" aria-label={t.states}>
         <StatusBadge status={track.status} />
         <TimeBadge icon={<CloudUpload size={12} aria-hidden />} label={t.uploaded} time={track.created_at} />
-        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={isEdited(shown) ? t.edited : t.analysed} time={shown.created_at} />}
+        {shown && <TimeBadge icon={<Waves size={12} aria-hidden />} label={shown.job_id == null ? originOf(shown) : t.analysed} time={shown.created_at} />}
         {file ? (
           <TimeBadge icon={<Package size={12} aria-hidden />} label={t.bundled} tone="ok" hint={t.bundleReady} time={file.created_at ?? shown?.created_at ?? track.updated_at} />
         ) : (

@@ -4,7 +4,7 @@ import type { TrackDetail } from "../../api/types";
 import { track as trackTexts } from "../../texts/track";
 import { Button, IconButton } from "../../ui";
 import { CompareDialog } from "./CompareDialog";
-import { isEdited } from "./version";
+import { originOf } from "./version";
 
 const t = trackTexts.header;
 
@@ -47,7 +47,7 @@ export function VersionTools({ detail: { track, versions }, version, mayEdit, on
       >
         {sorted.map((each) => (
           <option key={each.version} value={each.version}>
-            {t.version(each.version)} · {isEdited(each) ? t.edited : t.analysisOf}
+            {t.version(each.version)} · {originOf(each)}
             {each.version === current ? ` · ${t.isCurrent}` : ""}
           </option>
         ))}

@@ -58,7 +58,7 @@ class BeatChanges(Contract):
 
 
 class BeatAuthor(Contract):
-    """Who set the beats."""
+    """Who set the beats, or edited the graph."""
 
     kind: ActorKind
     id: str

@@ -136,7 +136,7 @@ class VersionSummary(Contract):
     created_at: UtcTime
     engine: str | None = None
     job_id: JobId | None = None
-    """None for a version that a person made by setting beats."""
+    """None for a version that a person made by setting beats or by saving a graph."""
     summary: AnalysisSummary | None = None
     warnings: list[Notice] = Field(default_factory=list[Notice])
     artefacts: list[Artefact]

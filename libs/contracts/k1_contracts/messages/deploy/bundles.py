@@ -54,6 +54,8 @@ class BundleInfo(Contract):
     integrity: float | None = None
     """Of the audio: 1 where all of it was decoded, less where some was lost."""
     track_status: Literal["ready", "warning"]
+    traceparent: str | None = None
+    """The trace of the upload and the analysis that made the version, to which the deployment is linked."""
 
 
 class Compatibility(Contract):

@@ -60,6 +60,15 @@ DEPLOYMENT_MAX_DEVICES: Final = 2_000
 """So that a plan or a view fits into one message of the bus."""
 
 
+class Quality(Contract):
+    """What the first batch has to show before the next one goes."""
+
+    max_drift_ms: float = Field(gt=0, le=1000)
+    """How far a reading of the drift may be from zero."""
+    bars: int = Field(ge=1, le=256)
+    """For so many bars in a row, of the usual length in the song's map."""
+
+
 class Strategy(Contract):
     """How a rollout goes: staged on all first, then activated canary first, then batch by batch."""
 
@@ -72,6 +81,9 @@ class Strategy(Contract):
     rolled back alone."""
     observe_seconds: float = Field(default=10.0, ge=0, le=3600)
     """How long each batch is watched after its activation."""
+    quality: Quality | None = None
+    """The measured drift of the first batch, the canary if there is one, decides whether the rollout goes on; None: it
+    does not."""
 
 
 def _require_when(schema: JsonObject) -> None:
@@ -254,7 +266,7 @@ def _event(subject: str, model: type[E], summary: str) -> Event[E]:
         model,
         summary=summary,
         senders=("deploy",),
-        receivers=("catalogue",),
+        receivers=("catalogue", "telemetry"),
         stream=EVENTS,
         subject_id=lambda event: event.deployment_id,
         time=lambda event: event.at,

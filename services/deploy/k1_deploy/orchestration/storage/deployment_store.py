@@ -130,6 +130,26 @@ async def save_outcomes(connection: Connection, deployment_id: str, outcomes: Ma
     )
 
 
+async def remove_ended(connection: Connection, before: datetime, limit: int) -> int:
+    """Remove deployments that ended before a time, the oldest first, with their logs; return how many.
+
+    The newest deployment of a device stays, and so does one that is not closed.
+    """
+    status = await connection.execute(
+        """
+        DELETE FROM deploy.deployments WHERE id IN (
+            SELECT id FROM deploy.deployments AS d
+            WHERE closed AND ended_at < $1
+              AND NOT EXISTS (SELECT FROM deploy.devices WHERE last_deployment_id = d.id)
+            ORDER BY ended_at, id LIMIT $2
+        )
+        """,
+        before,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])
+
+
 async def list_audit_lines(connection: Connection, deployment_id: str) -> list[AuditLine]:
     """Return the audit trail of a deployment."""
     rows = await connection.fetch(
@@ -225,6 +245,18 @@ async def count_by_status(connection: Connection) -> dict[str, int]:
     """Return the number of deployments of each status, zeros included."""
     rows = await connection.fetch("SELECT status, count(*) FROM deploy.deployments GROUP BY status")
     return dict.fromkeys(NEXT_STATUSES, 0) | {row["status"]: row["count"] for row in rows}
+
+
+async def longest_waits(connection: Connection) -> dict[str, float]:
+    """Return for each status before the end the seconds since the oldest last step, 0 if there is no deployment."""
+    rows = await connection.fetch(
+        """
+        SELECT status, extract(epoch FROM now() - min(updated_at)) AS seconds
+        FROM deploy.deployments WHERE ended_at IS NULL AND NOT paused GROUP BY status
+        """
+    )
+    waits = dict.fromkeys(NEXT_STATUSES.keys() - ENDED, 0.0)
+    return waits | {row["status"]: max(0.0, float(row["seconds"])) for row in rows}
 
 
 async def find_open_deployments(connection: Connection, device_id: str) -> list[str]:

@@ -15,7 +15,7 @@ from k1_gateway.tracks.beats import edit_beats, get_beat_override
 
 _PATH: Final = "/tracks/{track_id}/versions/{version}/beat-override"
 _EDIT_TIMEOUT_S: Final = 35.0
-_CHANGED: Final = "`override_changed`: someone else has set the beats since; read them again"
+_CHANGED: Final = "`override_changed`: someone has made a newer version since; read the beats again"
 _EDIT_CONFLICTS: Final = (
     "`genesis_pending`: the analysis still runs; `graph_changed`: the graph was edited meanwhile, save again; "
     "`artefact_differs`: the map is not the one that was analysed, analyse again"

@@ -3,6 +3,7 @@
 from typing import Final
 
 from k1_contracts.graph import GraphDocument
+from k1_contracts.messages.catalogue.graph_edits import GRAPH_SAVE_VERSION, GRAPH_VALIDATE
 from k1_contracts.messages.catalogue.graphs import (
     GRAPH_GET,
     GRAPH_PUT,
@@ -20,7 +21,7 @@ from k1_gateway.http.problem_texts import (
     UNAVAILABLE,
 )
 from k1_gateway.http.relay import relay
-from k1_gateway.tracks.graph import get_graph, put_graph
+from k1_gateway.tracks.graph import get_graph, put_graph, save_graph_version
 
 _SIMULATE_TIMEOUT_S: Final = 65.0
 
@@ -48,6 +49,36 @@ GRAPHS: Final = (
             409: "`genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`",
             412: "`graph_changed`: it was edited since; read it again",
             422: "`graph_invalid`: `violations` names every broken rule; `invalid_parameter`, `invalid_body`",
+        },
+        rate_limit="edits",
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/versions/{version}/graph", "saveGraphVersion", "Graphs",
+        "Save a graph as a new version: the same map and beats, a new show and bundle, ready when this answers",
+        save_graph_version, query=GRAPH_SAVE_VERSION,
+        document=("graph", GraphDocument), takes_if_match=True, repeats="owned",
+        responses={201: ("The new version", GRAPH_SAVE_VERSION.response)},
+        problems={
+            **BODY_PROBLEMS, **NO_MAP,
+            404: "`track_not_found`, `version_not_found`, `genesis_missing` or `artefact_missing`",
+            409: "`genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`; "
+            "`artefact_differs`: the map is not the one that was analysed, analyse again",
+            412: "`graph_changed`: it was edited since; read it again",
+            422: "`graph_invalid`: `violations` names every broken rule; `simulation_failed`, `bundle_failed`, "
+            "`invalid_parameter`, `invalid_body`, `idempotency_key_reused`",
+            503: "`service_unavailable`, `simulation_failed`: try again; nothing was changed",
+        },
+        timeout_s=_SIMULATE_TIMEOUT_S, rate_limit="simulations",
+    ),
+    Endpoint(
+        "POST", "/tracks/{track_id}/versions/{version}/graph/validate", "validateGraph", "Graphs",
+        "Check a graph without saving it: every broken rule with what mends it, the estimate by node, the impact",
+        relay, query=GRAPH_VALIDATE, body_fields=("graph",), repeats="same",
+        responses={200: ("What is wrong with the graph, or what an edit with it would mean", GRAPH_VALIDATE.response)},
+        problems={
+            **BODY_PROBLEMS, **NO_MAP,
+            409: "`genesis_pending`: the analysis still runs",
+            422: "`invalid_parameter`, `invalid_body`",
         },
         rate_limit="edits",
     ),

@@ -1,18 +1,20 @@
-import { useEffect, useRef, type MouseEvent as ReactMouseEvent, type PointerEvent as ReactPointerEvent, type RefObject } from "react";
+import { useEffect, useRef, type MouseEvent as ReactMouseEvent, type PointerEvent as ReactPointerEvent } from "react";
 import { applyOperation, type Beat, type EditorAction, type EditorState, gridOf, type Operation } from "../model";
 import { formatClock } from "../../clock";
+import type { ComparisonMarks } from "../comparison/marks";
 import { paintGrid } from "./paint/paintGrid";
 import type { PaintedSection } from "./paint/picture";
 import { laneAt, lanesOf } from "./layout";
 import { beatUnder, HIT_PX } from "./hit";
-import { bandTo, CLICK_PX, dragTo, pressAt, type Gesture, type PointerPlace } from "./pointer";
+import { bandTo, CLICK_PX, dragTo, pinchOf, pressAt, type Gesture, type PointerPlace } from "./pointer";
 import { paintPlayhead, paintTag } from "./paint/paintOver";
 import { WavePainter, type WaveSource } from "./paint/paintWave";
 import { useStore } from "./store";
-import { changeView, type Timeline } from "./timeline";
+import type { Timeline } from "./timeline";
 import { useCanvas, type Surface } from "./useCanvas";
 import { usePalette } from "./usePalette";
-import { panBy, spanOf, timeToX, xToTime, zoomAt } from "./view";
+import { useWheel } from "./useWheel";
+import { panBy, pinchView, spanOf, timeToX, xToTime } from "./view";
 
 export interface DetailCanvasProps {
   timeline: Timeline;
@@ -20,7 +22,8 @@ export interface DetailCanvasProps {
   editor: EditorState;
   dispatch: (action: EditorAction) => void;
   sections: readonly PaintedSection[];
-  compared: readonly number[];
+  /** How the beats differ from others; null where they are not compared. */
+  comparison: ComparisonMarks | null;
   loop: { readonly startMs: number; readonly endMs: number } | null;
   mayEdit: boolean;
   /** The time of the playhead. */
@@ -39,7 +42,6 @@ export interface DetailCanvasProps {
 
 const SNAP_PX = 14;
 const MAX_SNAP_MS = 60;
-const WHEEL_ZOOM = 0.0022;
 
 interface Active {
   readonly gesture: Gesture;
@@ -53,6 +55,8 @@ export function DetailCanvas(props: DetailCanvasProps) {
   const { timeline, editor, dispatch } = props;
   const painter = useRef<WavePainter | null>(null);
   const active = useRef<Active | null>(null);
+  /** The fingers that touch the canvas. */
+  const fingers = useRef(new Map<number, PointerPlace>());
   const preview = useRef<readonly Beat[] | null>(null);
   const gain = useStore(timeline.gain);
 
@@ -114,8 +118,17 @@ export function DetailCanvas(props: DetailCanvasProps) {
   const timeOf = (place: PointerPlace): number => xToTime(timeline.view.get(), place.width, place.x);
 
   const begin = (event: ReactPointerEvent<HTMLCanvasElement>): void => {
-    if (event.button === 2 || active.current !== null) return;
     const place = placeOf(event);
+    if (event.pointerType === "touch") fingers.current.set(event.pointerId, place);
+    const [one, other] = fingers.current.values();
+    if (one && other) {
+      // The second finger ends what the first one began.
+      cancel();
+      event.currentTarget.setPointerCapture(event.pointerId);
+      active.current = { gesture: { kind: "pinch", from: pinchOf(one, other), view: timeline.view.get() }, startX: place.x, moved: true, lastMs: timeOf(place) };
+      return;
+    }
+    if (event.button === 2 || active.current !== null) return;
     event.currentTarget.setPointerCapture(event.pointerId);
     const { beats, selection } = editor.present;
     const press =
@@ -133,6 +146,11 @@ export function DetailCanvas(props: DetailCanvasProps) {
     const place = placeOf(event);
     const ms = timeOf(place);
     const current = active.current;
+    if (fingers.current.has(event.pointerId)) fingers.current.set(event.pointerId, place);
+    if (current?.gesture.kind === "pinch") {
+      pinch(current.gesture, place.width);
+      return;
+    }
     timeline.hover.set(ms);
     if (current === null) {
       event.currentTarget.style.cursor = cursorAt(place, ms, editor, timeline, props.mayEdit);
@@ -156,8 +174,18 @@ export function DetailCanvas(props: DetailCanvasProps) {
     over.invalidate();
   };
 
+  const pinch = ({ from, view }: Extract<Gesture, { kind: "pinch" }>, width: number): void => {
+    const [one, other] = fingers.current.values();
+    if (!one || !other) return;
+    props.onPan();
+    timeline.view.set(pinchView(view, from, pinchOf(one, other), width, timeline.durationMs));
+  };
+
   const end = (event: ReactPointerEvent<HTMLCanvasElement>): void => {
     const current = active.current;
+    fingers.current.delete(event.pointerId);
+    // A finger that stays begins nothing: it was put down for the zoom.
+    if (current?.gesture.kind === "pinch" && fingers.current.size > 0) return;
     active.current = null;
     preview.current = null;
     if (current === null) return;
@@ -218,7 +246,10 @@ export function DetailCanvas(props: DetailCanvasProps) {
         onPointerDown={begin}
         onPointerMove={move}
         onPointerUp={end}
-        onPointerCancel={cancel}
+        onPointerCancel={(event) => {
+          fingers.current.delete(event.pointerId);
+          cancel();
+        }}
         onPointerLeave={() => timeline.hover.set(null)}
         onDoubleClick={insert}
       />
@@ -254,28 +285,4 @@ function cursorAt(place: PointerPlace, ms: number, editor: EditorState, timeline
   const hit = beatUnder(beats, timeline.view.get(), place.width, place.x, ms, HIT_PX);
   if (hit === null) return "crosshair";
   return mayEdit && beats[hit]?.locked !== true ? "ew-resize" : "pointer";
-}
-
-/** Zooms with the wheel at the pointer, and moves the view with a sideways wheel or Shift. React's own handler cannot
- * keep the page from scrolling. */
-function useWheel(canvas: RefObject<HTMLCanvasElement | null>, timeline: Timeline, onPan: () => void): void {
-  useEffect(() => {
-    const element = canvas.current;
-    if (!element) return undefined;
-    const turn = (event: globalThis.WheelEvent): void => {
-      event.preventDefault();
-      const box = element.getBoundingClientRect();
-      const lines = event.deltaMode === 1 ? 16 : 1;
-      const sideways = (event.shiftKey ? event.deltaY || event.deltaX : event.deltaX) * lines;
-      const isPan = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
-      if (isPan) onPan();
-      changeView(timeline, (view, durationMs) =>
-        isPan
-          ? panBy(view, (sideways / box.width) * spanOf(view), durationMs)
-          : zoomAt(view, Math.exp(-event.deltaY * lines * WHEEL_ZOOM), xToTime(view, box.width, event.clientX - box.left), durationMs),
-      );
-    };
-    element.addEventListener("wheel", turn, { passive: false });
-    return () => element.removeEventListener("wheel", turn);
-  }, [canvas, timeline, onPan]);
 }

@@ -1,4 +1,6 @@
 import { useEffect, useRef, type PointerEvent } from "react";
+import type { ComparisonMarks } from "../comparison/marks";
+import { paintTicks } from "./paint/paintComparison";
 import { sectionColour } from "./paint/paintGrid";
 import type { PaintedSection } from "./paint/picture";
 import { withAlpha } from "./paint/palette";
@@ -13,6 +15,8 @@ export interface OverviewCanvasProps {
   timeline: Timeline;
   peaks: Peaks | null;
   sections: readonly PaintedSection[];
+  /** How the beats differ from others; null where they are not compared. */
+  comparison: ComparisonMarks | null;
   positionMs: () => number;
   onPlayhead: (listener: (ms: number) => void) => () => void;
   onSeek: (ms: number) => void;
@@ -24,7 +28,7 @@ export interface OverviewCanvasProps {
 const BAND = 5;
 
 /** Draws the whole song with the visible part; a press on that part moves it, elsewhere it moves the playhead. */
-export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhead, onSeek, onPan, label, describedBy }: OverviewCanvasProps) {
+export function OverviewCanvas({ timeline, peaks, sections, comparison, positionMs, onPlayhead, onSeek, onPan, label, describedBy }: OverviewCanvasProps) {
   const painter = useRef<WavePainter | null>(null);
   const drag = useRef<{ kind: "pan"; lastX: number } | { kind: "seek" } | null>(null);
   const whole = fitView(timeline.durationMs);
@@ -43,6 +47,11 @@ export function OverviewCanvas({ timeline, peaks, sections, positionMs, onPlayhe
       context.fillStyle = withAlpha(colour, 0.08);
       context.fillRect(left, BAND, wide, height - BAND);
     }
+    if (comparison === null) return;
+    const x = (ms: number): number => timeToX(whole, width, ms);
+    paintTicks(context, comparison.moved.map(({ toMs }) => toMs), palette.warn, x, height);
+    paintTicks(context, comparison.added, palette.ok, x, height);
+    paintTicks(context, comparison.removed, palette.danger, x, height);
   });
   const palette = usePalette(base.canvas);
 

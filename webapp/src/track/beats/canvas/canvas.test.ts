@@ -5,7 +5,7 @@ import { steadyGrid } from "../model/testing";
 import { beatUnder, idsBetween } from "./hit";
 import { findOnset } from "./onset";
 import { buildPeaks, createColumns, decodePeaks, fillColumns, fillFromSamples } from "./paint/peaks";
-import { fitView, follow, MIN_SPAN_MS, reveal, rulerStep, spanOf, timeToX, turnPage, xToTime, zoomAt, zoomToPart } from "./view";
+import { fitView, follow, MIN_SPAN_MS, pinchView, reveal, rulerStep, spanOf, timeToX, turnPage, xToTime, zoomAt, zoomToPart } from "./view";
 
 const durations = fc.double({ min: 1000, max: 3_600_000, noNaN: true });
 const shares = fc.double({ min: 0, max: 1, noNaN: true });
@@ -50,6 +50,30 @@ describe("a view", () => {
         if (isFree) expect(timeToX(zoomed, 1000, ms)).toBeCloseTo(share * 1000, 2);
       }),
     );
+  });
+
+  it("keeps the time between two fingers between them as they spread and move", () => {
+    const fingers = fc.record({ x: fc.double({ min: 0, max: 1000, noNaN: true }), distance: fc.double({ min: 16, max: 1000, noNaN: true }) });
+    fc.assert(
+      fc.property(views, fingers, fingers, ({ view, durationMs }, from, to) => {
+        const ms = xToTime(view, 1000, from.x);
+        const pinched = pinchView(view, from, to, 1000, durationMs);
+        expect(pinched.startMs).toBeGreaterThanOrEqual(0);
+        expect(pinched.endMs).toBeLessThanOrEqual(durationMs + 1e-6);
+        const span = spanOf(view) * (from.distance / to.distance);
+        const isFree = pinched.startMs > 1e-6 && pinched.endMs < durationMs - 1e-6 && span > MIN_SPAN_MS && span < durationMs;
+        if (!isFree) return;
+        expect(spanOf(pinched)).toBeCloseTo(span, 3);
+        // At an end of the song the zoom alone may have moved the time.
+        const zoomed = zoomAt(view, to.distance / from.distance, ms, durationMs);
+        if (zoomed.startMs > 1e-6 && zoomed.endMs < durationMs - 1e-6) expect(timeToX(pinched, 1000, ms)).toBeCloseTo(to.x, 1);
+      }),
+    );
+  });
+
+  it("is not zoomed by fingers that lie on each other", () => {
+    const view = { startMs: 10_000, endMs: 20_000 };
+    expect(pinchView(view, { x: 500, distance: 0 }, { x: 500, distance: 10 }, 1000, 60_000)).toEqual(view);
   });
 
   it("fits, shows a part, follows and reveals", () => {

@@ -2,7 +2,7 @@
 import type { Beat, Operation } from "../model";
 import { beatUnder, HIT_PX, idsBetween } from "./hit";
 import { laneAt } from "./layout";
-import { xToTime, type View } from "./view";
+import { xToTime, type Pinch, type View } from "./view";
 
 /** A pointer over the detail canvas, in CSS pixels of the canvas. */
 export interface PointerPlace {
@@ -22,6 +22,8 @@ export type Gesture =
   | { readonly kind: "scrub" }
   /** Moves the view. */
   | { readonly kind: "pan"; readonly startX: number; readonly view: View }
+  /** Zooms and moves the view with two fingers. */
+  | { readonly kind: "pinch"; readonly from: Pinch; readonly view: View }
   /** Moves beats, or one anchor with the beats around it. */
   | { readonly kind: "drag"; readonly id: number; readonly ids: readonly number[]; readonly fromMs: number; readonly adjust: boolean }
   /** Selects the beats that it is drawn over; without movement it is a click on nothing. */
@@ -37,6 +39,11 @@ export interface Press {
 
 /** How far a pointer may move and still be a click. */
 export const CLICK_PX = 3;
+
+/** Return where two fingers are. */
+export function pinchOf(one: PointerPlace, other: PointerPlace): Pinch {
+  return { x: (one.x + other.x) / 2, distance: Math.hypot(one.x - other.x, one.y - other.y) };
+}
 
 /** Return what a press begins. */
 export function pressAt(

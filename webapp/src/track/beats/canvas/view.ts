@@ -39,6 +39,22 @@ export function zoomAt(view: View, factor: number, anchorMs: number, durationMs:
   return inside({ startMs: anchorMs - share * span, endMs: anchorMs + (1 - share) * span }, durationMs);
 }
 
+/** Two fingers on a canvas: the middle between them, and how far apart they are, in pixels. */
+export interface Pinch {
+  readonly x: number;
+  readonly distance: number;
+}
+
+/** Fingers that are nearer have no distance that a zoom could be measured by. */
+const MIN_PINCH_PX = 16;
+
+/** Return the view after two fingers moved: it zooms as they spread, and the time between them stays between them. */
+export function pinchView(view: View, from: Pinch, to: Pinch, width: number, durationMs: number): View {
+  const factor = Math.max(to.distance, MIN_PINCH_PX) / Math.max(from.distance, MIN_PINCH_PX);
+  const zoomed = zoomAt(view, factor, xToTime(view, width, from.x), durationMs);
+  return panBy(zoomed, ((from.x - to.x) / Math.max(width, 1)) * spanOf(zoomed), durationMs);
+}
+
 /** Return the view moved by a time. */
 export function panBy(view: View, byMs: number, durationMs: number): View {
   return inside({ startMs: view.startMs + byMs, endMs: view.endMs + byMs }, durationMs);

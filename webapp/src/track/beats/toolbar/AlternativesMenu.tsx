@@ -1,21 +1,17 @@
 import { Layers2 } from "lucide-react";
 import { track as trackTexts } from "../../../texts/track";
-import { Button, Menu, MenuItem, MenuLabel, MenuSeparator } from "../../../ui";
+import { Button, Menu, MenuItem, MenuLabel } from "../../../ui";
 import type { Alternative } from "../sheet";
 
 const t = trackTexts.editor;
 
 export interface AlternativesMenuProps {
   alternatives: readonly Alternative[];
-  /** The alternative whose beats are shown beside the edited ones. */
-  compared: Alternative | null;
-  mayEdit: boolean;
   onTake: (alternative: Alternative) => void;
-  onCompare: (alternative: Alternative | null) => void;
 }
 
-/** Other readings of the beats: each can be taken with one choice, or compared with. */
-export function AlternativesMenu({ alternatives, compared, mayEdit, onTake, onCompare }: AlternativesMenuProps) {
+/** Other readings of the beats: each can be taken with one choice. */
+export function AlternativesMenu({ alternatives, onTake }: AlternativesMenuProps) {
   return (
     <Menu
       align="start"
@@ -25,20 +21,9 @@ export function AlternativesMenu({ alternatives, compared, mayEdit, onTake, onCo
         </Button>
       }
     >
-      {mayEdit && <MenuLabel>{t.alternativesHint}</MenuLabel>}
-      {mayEdit &&
-        alternatives.map((each, index) => (
-          <MenuItem key={index} hint={hintOf(each)} onSelect={() => onTake(each)}>
-            {nameOf(each)}
-          </MenuItem>
-        ))}
-      {mayEdit && <MenuSeparator />}
-      <MenuLabel>{t.compare}</MenuLabel>
-      <MenuItem checked={compared === null} onSelect={() => onCompare(null)}>
-        {t.compareNone}
-      </MenuItem>
+      <MenuLabel>{t.alternativesHint}</MenuLabel>
       {alternatives.map((each, index) => (
-        <MenuItem key={index} checked={compared === each} hint={hintOf(each)} onSelect={() => onCompare(each)}>
+        <MenuItem key={index} hint={hintOf(each)} onSelect={() => onTake(each)}>
           {nameOf(each)}
         </MenuItem>
       ))}
@@ -51,6 +36,7 @@ export function nameOf({ kind, source }: Alternative): string {
   return (source === null ? undefined : t.sources[source]) ?? t.kinds[kind];
 }
 
-function hintOf({ bpm, score }: Alternative): string {
+/** Return the tempo of an alternative, and how probable it is. */
+export function hintOf({ bpm, score }: Alternative): string {
   return `${bpm.toFixed(1)} BPM · ${(100 * score).toFixed(score < 0.01 ? 1 : 0)} %`;
 }

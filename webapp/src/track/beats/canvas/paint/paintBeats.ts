@@ -6,7 +6,7 @@ import type { GridPicture } from "./picture";
 import { withAlpha, type Palette } from "./palette";
 
 /** Beats nearer than this are not all drawn. */
-export const LEAST_BEAT_PX = 5;
+const LEAST_BEAT_PX = 5;
 const LEAST_NUMBER_PX = 34;
 const CONFIDENCE_STEPS = 4;
 

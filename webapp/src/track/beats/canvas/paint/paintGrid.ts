@@ -2,7 +2,8 @@
 import { formatClock } from "../../../clock";
 import { lanesOf, type Lanes } from "../layout";
 import { rulerStep, timeToX, type View } from "../view";
-import { LEAST_BEAT_PX, paintBeats } from "./paintBeats";
+import { paintBeats } from "./paintBeats";
+import { paintComparison } from "./paintComparison";
 import { withAlpha, type Palette } from "./palette";
 import type { GridPicture, PaintedSection, SectionKind } from "./picture";
 
@@ -21,11 +22,11 @@ export function paintGrid(
   paintSections(context, picture.sections, x, lanes, palette, width, height);
   paintLoop(context, picture.loop, x, lanes, palette);
   paintTimes(context, view, lanes, palette, width);
-  paintCompared(context, picture.compared, view, x, lanes, palette, width);
   paintBeats(context, picture, view, x, lanes, palette, width);
+  if (picture.comparison !== null) paintComparison(context, picture.comparison, view, x, lanes, palette, width);
 }
 
-const SECTION_COLOURS: Readonly<Record<SectionKind, "muted" | "soft" | "accent" | "ok" | "warn" | "danger">> = {
+export const SECTION_COLOURS: Readonly<Record<SectionKind, "muted" | "soft" | "accent" | "ok" | "warn" | "danger">> = {
   intro: "muted",
   outro: "muted",
   verse: "accent",
@@ -101,24 +102,6 @@ function paintTimes(
     const at = Math.round(timeToX(view, width, ms));
     context.fillRect(at, time.top, 1, 5);
     context.fillText(formatClock(ms, step), at + 4, time.top + time.height / 2 + 1);
-  }
-}
-
-function paintCompared(
-  context: CanvasRenderingContext2D,
-  compared: readonly number[],
-  view: View,
-  x: (ms: number) => number,
-  { wave }: Lanes,
-  palette: Palette,
-  width: number,
-): void {
-  const shown = compared.filter((ms) => ms >= view.startMs && ms <= view.endMs);
-  if (shown.length === 0 || width / shown.length < LEAST_BEAT_PX) return;
-  context.fillStyle = palette.warn;
-  for (const ms of shown) {
-    const at = Math.round(x(ms));
-    for (let dash = 0; dash < 4; dash += 1) context.fillRect(at, wave.top + wave.height - 6 - dash * 10, 1, 6);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Defines what the canvases of the beat editor show. */
+import type { ComparisonMarks } from "../../comparison/marks";
 import type { Beat } from "../../model";
 
 export type SectionKind = "intro" | "verse" | "build" | "drop" | "breakdown" | "chorus" | "outro" | "section";
@@ -15,7 +16,7 @@ export interface GridPicture {
   readonly beats: readonly Beat[];
   readonly selection: ReadonlySet<number>;
   readonly sections: readonly PaintedSection[];
-  /** Other beats to compare with, such as those of the analysis. */
-  readonly compared: readonly number[];
+  /** How the beats differ from others, such as those of another version. */
+  readonly comparison: ComparisonMarks | null;
   readonly loop: { readonly startMs: number; readonly endMs: number } | null;
 }

@@ -1,0 +1,1 @@
+"""Backs up and restores an installation: the bus, the databases, the object store and all keys."""

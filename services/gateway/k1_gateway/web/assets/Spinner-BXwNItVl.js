@@ -1,1 +1,0 @@
-import{a as e}from"./core-CkCfrw-A.js";function t(...e){return e.filter(Boolean).join(` `)}var n=e();function r({className:e}){return(0,n.jsx)(`span`,{"aria-hidden":`true`,className:t(`inline-block size-3.5 animate-[k1-spin_700ms_linear_infinite] rounded-full border-2 border-current border-r-transparent`,e)})}export{t as n,r as t};

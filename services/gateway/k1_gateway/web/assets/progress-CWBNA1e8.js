@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{o as t}from"./core-CkCfrw-A.js";var n=e(t(),1),r=new Map,i=new Map;function a(e){r.set(e.track_id,e);for(let t of i.get(e.track_id)??[])t()}function o(e){return(0,n.useSyncExternalStore)(t=>{let n=i.get(e)??new Set;return i.set(e,n),n.add(t),()=>{n.delete(t),n.size===0&&i.delete(e)}},()=>r.get(e))}export{o as n,a as t};

@@ -1,1 +1,0 @@
-var e={fetch:`Fetching the song`,listen:`Listening`,preview:`First beats found`,beats:`Finding beats`,rhythm:`Finding bars`,sections:`Finding sections`,map:`Writing the map`,done:`Map written`,graph:`Making the show`,store:`Storing`};function t(t){return e[t]??t.charAt(0).toUpperCase()+t.slice(1)}export{t};

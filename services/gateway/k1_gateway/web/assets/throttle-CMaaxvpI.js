@@ -1,1 +1,0 @@
-function e(e,t){let n=new Map,r,i=()=>{if(r=void 0,n.size===0)return;let a=[...n.values()];n.clear(),r=setTimeout(i,e),t(a)};return{add:e=>{n.set(JSON.stringify(e),e),r??=setTimeout(i,0)},stop:()=>{clearTimeout(r),r=void 0}}}export{e as t};

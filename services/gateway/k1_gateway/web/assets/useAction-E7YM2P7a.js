@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{o as t}from"./core-CkCfrw-A.js";import{r as n}from"./errors-BCfcPOwL.js";var r=e(t(),1);function i(){let[e,t]=(0,r.useState)(!1),[i,a]=(0,r.useState)();return{busy:e,error:i,run:r=>{e||(t(!0),a(void 0),r().catch(e=>a(n(e).detail)).finally(()=>t(!1)))}}}export{i as t};

@@ -1,0 +1,1 @@
+"""Alarms as rows: opened, acknowledged, cleared."""

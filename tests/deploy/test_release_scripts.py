@@ -1,0 +1,122 @@
+"""The scripts that bring releases to a cluster, with a kubectl that only records how it is called."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.generators import ROOT
+
+SCRIPTS = ROOT / "deploy" / "scripts"
+RECORDER = """#!/usr/bin/env bash
+# Only an apply reads what is sent to it.
+case "$*" in *-f\\ -*) sent=$(cat) ;; *) sent= ;; esac
+echo "$* $(grep -o "active=[a-z]*" "$OVERLAY/gateway.env")" >>"$CALLS"
+case "$*" in
+    *"get deployments"*) echo deployment.apps/ingest ;;
+    *"get deployment "*) echo 3 ;;
+    kustomize*) echo manifests ;;
+esac
+case "$*" in *"$FAILS"*) exit 1 ;; esac
+"""
+
+
+class Cluster:
+    """Runs the scripts on a copy of an overlay."""
+
+    def __init__(self, folder: Path) -> None:
+        self.overlay = folder / "overlay"
+        shutil.copytree(ROOT / "deploy/k8s/overlays/prod", self.overlay)
+        self._folder = folder
+        (folder / "bin").mkdir()
+        recorder = folder / "bin" / "kubectl"
+        recorder.write_text(RECORDER)
+        recorder.chmod(0o755)
+
+    def run(self, script: str, *arguments: str, fails: str = "nothing") -> tuple[int, list[str], str]:
+        """Return the exit code, the calls of kubectl and the error; `fails` is a part of the call that fails."""
+        calls = self._folder / "calls"
+        calls.write_text("")
+        environment = {
+            "PATH": f"{self._folder / 'bin'}:/usr/bin:/bin",
+            "CALLS": str(calls),
+            "FAILS": fails,
+            "OVERLAY": str(self.overlay),
+            "DRAIN_S": "0",
+        }
+        done = subprocess.run(
+            [SCRIPTS / script, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, calls.read_text().splitlines(), done.stderr
+
+    @property
+    def release(self) -> dict[str, str]:
+        """The content of gateway.env."""
+        return dict(line.split("=") for line in (self.overlay / "gateway.env").read_text().splitlines())
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+def position(calls: list[str], part: str) -> int:
+    """Return the place of the only call with this part."""
+    (found,) = [number for number, call in enumerate(calls) if part in call]
+    return found
+
+
+def test_the_gateway_switches_when_the_new_colour_is_ready_and_back(cluster: Cluster) -> None:
+    """The other colour starts with as many pods, then the Service changes, then the old colour ends; back likewise."""
+    code, calls, error = cluster.run("switch-gateway", str(cluster.overlay), "0.2.0")
+    assert code == 0, error
+    assert cluster.release == {"active": "green", "blue": "0.1.0", "green": "0.2.0"}
+    started = position(calls, "scale deployment gateway-green --replicas 3")
+    ready = position(calls, "rollout status deployment/gateway-green")
+    switched = [number for number, call in enumerate(calls) if "apply" in call and "active=green" in call]
+    ended = position(calls, "scale deployment gateway-blue --replicas 0")
+    assert started < ready < switched[0] < ended
+    code, _, _ = cluster.run("switch-gateway", str(cluster.overlay))
+    assert (code, cluster.release) == (0, {"active": "blue", "blue": "0.1.0", "green": "0.2.0"})
+
+
+def test_a_gateway_that_does_not_become_ready_does_not_serve(cluster: Cluster) -> None:
+    """The Service stays, the old colour keeps its pods, and the message says where to look."""
+    code, calls, error = cluster.run("switch-gateway", str(cluster.overlay), "0.2.0", fails="rollout status")
+    assert code == 1
+    assert cluster.release["active"] == "blue"
+    assert not [call for call in calls if "active=green" in call or "gateway-blue --replicas 0" in call]
+    assert "gateway-blue still serves" in error
+    assert "kubectl -n k1 logs deployment/gateway-green" in error
+
+
+def test_services_roll_after_the_preparation(cluster: Cluster) -> None:
+    """Jobs of before go, streams and schemas are prepared, then the services change, then their readiness is awaited."""
+    code, calls, error = cluster.run("deploy-release", str(cluster.overlay))
+    assert code == 0, error
+    order = [
+        position(calls, "delete jobs"),
+        position(calls, "component!=service"),
+        position(calls, "wait jobs"),
+        position(calls, "component=service"),
+        position(calls, "rollout status deployment.apps/ingest"),
+    ]
+    assert order == sorted(order)
+
+
+def test_no_service_changes_when_the_preparation_fails(cluster: Cluster) -> None:
+    """The release ends with an error that says where to look."""
+    code, calls, error = cluster.run("deploy-release", str(cluster.overlay), fails="wait jobs")
+    assert code == 1
+    assert not [call for call in calls if "component=service" in call]
+    assert "no service was changed" in error
+
+
+@pytest.mark.parametrize("script", ["deploy-release", "switch-gateway"])
+def test_wrong_use_is_explained(cluster: Cluster, script: str) -> None:
+    """Without an overlay, or with a folder that is none."""
+    for arguments in ((), (str(cluster.overlay.parent),)):
+        code, calls, error = cluster.run(script, *arguments)
+        assert (code, calls) == (2, [])
+        assert "deploy/k8s/overlays" in error

@@ -1,0 +1,88 @@
+"""Runs a whole system under load while random processes are killed, then checks the invariants: `./k1 soak`.
+
+People upload songs, edit them, deploy shows to devices with faults, and sign in; devices send telemetry. Every few
+seconds a random server or service is killed with SIGKILL. At the end everything must come to rest, and the stores must
+agree with what was accepted.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.soak import invariants
+from tests.soak.activities import Activities
+from tests.soak.killer import Killer
+from tests.soak.report import Report
+from tests.soak.resources import ResourceMonitor
+from tests.support.system import System, wait_for
+
+FIRST_DEVICES = 4
+"""Simulated devices without faults, which send telemetry all the time."""
+
+
+def main() -> None:
+    """Run the soak, print the report, and exit with 1 if an invariant is violated."""
+    parser = argparse.ArgumentParser(prog="k1 soak", description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of all random choices; 0 for a new one")
+    parser.add_argument("--report", type=Path, help="write the report as JSON to this file")
+    options = parser.parse_args()
+    seed = options.seed or int.from_bytes(os.urandom(3), "big")
+    with tempfile.TemporaryDirectory(prefix="k1-soak-") as folder:
+        report = soak(Path(folder), minutes=options.minutes, seed=seed)
+        if report.violations:
+            kept = Path(tempfile.mkdtemp(prefix="k1-soak-kept-"))
+            (Path(folder) / "home" / "logs").rename(kept / "logs")
+            print(f"the logs are in {kept}")
+    print(report.text())
+    if options.report is not None:
+        options.report.write_text(json.dumps(report.to_json(), indent=2))
+    sys.exit(bool(report.violations))
+
+
+def soak(folder: Path, *, minutes: float, seed: int) -> Report:
+    """Run one soak in a folder and return its report."""
+    system = System(folder / "home")
+    print(f"seed {seed}; starting the system", flush=True)
+    system.cli("up", "--detach", "--sim-devices", str(FIRST_DEVICES))
+    try:
+        activities = Activities(system, folder, seed)
+        killer = Killer(system, seed)
+        monitor = ResourceMonitor(system)
+        began = time.monotonic()
+        with activities.running(), monitor.running():
+            killer.run(until=began + minutes * 60)
+            lasted = time.monotonic() - began
+        print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
+        violations = activities.finish()
+        violations += _come_to_rest(system)
+        violations += invariants.find_violations(system, activities)
+        violations += monitor.find_violations()
+        return Report(
+            seed=seed,
+            minutes=lasted / 60,
+            done=activities.counts(),
+            kills=killer.counts(),
+            slowest_restart_s=killer.slowest_restart_s,
+            resources=monitor.summary(),
+            violations=violations,
+        )
+    finally:
+        system.cli("down", check=False)
+
+
+def _come_to_rest(system: System) -> list[str]:
+    try:
+        wait_for(system.is_ready, "every service is ready")
+        wait_for(system.is_quiescent, "every message is published and acknowledged")
+    except AssertionError as error:
+        return [str(error)]
+    return []
+
+
+if __name__ == "__main__":
+    main()

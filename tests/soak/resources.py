@@ -1,0 +1,108 @@
+"""Measures memory and open files of the processes of a system over time."""
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+
+import psutil
+
+from tests.support.system import System
+
+INTERVAL_S: Final = 1.0
+SHORTEST_LIFE_S: Final = 60.0
+"""Younger processes still load code and fill caches."""
+WARM_UP_S: Final = 20.0
+MOST_GROWTH: Final = 1.4
+MOST_GROWTH_BYTES: Final = 60_000_000
+"""Growth below this is noise of allocators and caches; growth above both limits is a leak."""
+MOST_FILES: Final = 40
+
+
+@dataclass
+class Life:
+    """The measurements of one process."""
+
+    name: str
+    times: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+    def thirds(self, values: list[int]) -> tuple[float, float]:
+        """Return the medians of the first and of the last third, without the time of warming up."""
+        warm = [v for t, v in zip(self.times, values, strict=True) if t - self.times[0] >= WARM_UP_S]
+        third = max(1, len(warm) // 3)
+        return median(warm[:third]), median(warm[-third:])
+
+    @property
+    def lasted_s(self) -> float:
+        """How long it was observed."""
+        return self.times[-1] - self.times[0]
+
+
+@dataclass
+class ResourceMonitor:
+    """Samples the processes in a thread."""
+
+    system: System
+    lives: dict[int, Life] = field(default_factory=dict)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def running(self) -> Generator[None]:
+        """Measure while the block runs."""
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL_S):
+            stack = self.system.stack
+            parts = {part.pid: part.name for part in (*stack.servers, *stack.services) if part.pid}
+            for pid, name in {**parts, stack.pid: "supervisor"}.items():
+                try:
+                    process = psutil.Process(pid)
+                    memory, files = process.memory_info().rss, process.num_fds()
+                except psutil.Error:
+                    continue
+                life = self.lives.setdefault(pid, Life(name))
+                life.times.append(time.monotonic())
+                life.memory.append(memory)
+                life.files.append(files)
+
+    def _long(self) -> list[Life]:
+        return [life for life in self.lives.values() if life.lasted_s >= SHORTEST_LIFE_S]
+
+    def summary(self) -> dict[str, Any]:
+        """Return, of the process of each name that lived longest, memory and files at the beginning and the end."""
+        longest: dict[str, Life] = {}
+        for life in self._long():
+            if life.name not in longest or life.lasted_s > longest[life.name].lasted_s:
+                longest[life.name] = life
+        return {
+            name: {
+                "lasted_s": round(life.lasted_s),
+                "memory_mb": [round(value / 1e6, 1) for value in life.thirds(life.memory)],
+                "open_files": list(life.thirds(life.files)),
+            }
+            for name, life in sorted(longest.items())
+        }
+
+    def find_violations(self) -> list[str]:
+        """Return a text for each process whose memory or number of open files grew."""
+        found: list[str] = []
+        for life in self._long():
+            first, last = life.thirds(life.memory)
+            if last > first * MOST_GROWTH and last - first > MOST_GROWTH_BYTES:
+                found.append(f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB")
+            first, last = life.thirds(life.files)
+            if last - first > MOST_FILES:
+                found.append(f"the open files of {life.name} grew from {first:.0f} to {last:.0f}")
+        return found

@@ -1,0 +1,89 @@
+"""A tiny load balancer: passes each connection to one of the backends that are ready, as a cluster's does."""
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+PROBE_INTERVAL_S = 0.05
+
+
+@dataclass
+class Balancer:
+    """Probes `/readyz` of its backends, and gives new connections to the ready ones in turn."""
+
+    backends: set[str] = field(default_factory=set[str])
+    """The URLs; change it at any time."""
+    url: str = ""
+    _ready: tuple[str, ...] = ()
+    _turns: Iterator[int] = field(default_factory=itertools.count)
+
+    def is_ready(self, backend: str) -> bool:
+        """Return whether a backend was ready at the last probe."""
+        return backend in self._ready
+
+    async def serve(self, started: threading.Event, stopped: asyncio.Event) -> None:
+        """Serve until `stopped`."""
+        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        started.set()
+        probing = asyncio.create_task(self._probe())
+        await stopped.wait()
+        probing.cancel()
+        server.close()
+
+    async def _probe(self) -> None:
+        async with httpx.AsyncClient(timeout=5) as http:
+            while True:
+                known = sorted(self.backends)
+                answers = await asyncio.gather(
+                    *(http.get(f"{url}/readyz") for url in known), return_exceptions=True
+                )
+                self._ready = tuple(
+                    url
+                    for url, answer in zip(known, answers, strict=True)
+                    if isinstance(answer, httpx.Response) and answer.status_code == 200
+                )
+                await asyncio.sleep(PROBE_INTERVAL_S)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._ready:
+            writer.close()
+            return
+        place = urlsplit(self._ready[next(self._turns) % len(self._ready)])
+        with contextlib.suppress(OSError):
+            back_reader, back_writer = await asyncio.open_connection(place.hostname, place.port)
+            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
+        writer.close()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65_536):
+            target.write(data)
+            await target.drain()
+        target.write_eof()
+
+
+@contextmanager
+def running_balancer() -> Generator[Balancer]:
+    """Run a balancer in a thread until the block ends."""
+    balancer, started = Balancer(), threading.Event()
+    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(balancer.serve(started, stopped)), daemon=True
+    )
+    thread.start()
+    assert started.wait(60)
+    try:
+        yield balancer
+    finally:
+        loop.call_soon_threadsafe(stopped.set)
+        thread.join()
+        loop.close()

@@ -1,0 +1,1 @@
+"""Writes the Grafana dashboards below `deploy/monitoring/grafana/dashboards`."""
