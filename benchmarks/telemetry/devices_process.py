@@ -40,8 +40,8 @@ async def send(devices: int, per_s: float, packed: int, seconds: float) -> None:
             commands.append(f"PUB {subjects[number % devices]} {len(body)}\r\n{body}\r\n".encode())
         sent += due
         # One command for all: nats-py needs longer to publish a message than this process to make it.
-        await client._send_command(b"".join(commands))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        await client._flush_pending()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        await client._send_command(b"".join(commands))  # noqa: SLF001
+        await client._flush_pending()  # noqa: SLF001
         await client.flush(timeout=60)
         await asyncio.sleep(max(TICK_S - (time.perf_counter() - begun_s - elapsed_s), 0))
     await client.flush(timeout=60)

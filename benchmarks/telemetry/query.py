@@ -91,6 +91,8 @@ def chunks(devices: int, since: datetime) -> Iterator[Columns]:
             ts_us=start_us + second * 1_000_000,
             device_ts=second * 1000.0,
             seq=hour * CHUNK_S + second,
+            version=np.ones(count, dtype=np.int64),
+            position_ms=second * 1000,
             metrics={
                 "drift_ms": rng.normal(0, 8, count).astype(np.float32),
                 "cpu_pct": rng.uniform(20, 60, count).astype(np.float32),

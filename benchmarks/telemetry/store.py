@@ -24,7 +24,7 @@ from k1_telemetry.store.writer import BatchWriter
 
 DEVICES = 500
 PACKED = 100
-BATCH_ROWS = 20_000
+BATCH_ROWS = 50_000
 TRACK = "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD"
 ROUNDS = 3
 COLUMNS = (

@@ -19,7 +19,7 @@ from k1_cli.checkout import ROOT
 COMMANDS = (
     "up", "down", "status", "doctor", "upload", "tracks", "genesis", "analyze", "demo-song", "test", "check",
     "simulate", "graph", "export", "similar",
-    "devices add", "devices revoke", "devices list", "devices show", "deploy",
+    "devices add", "devices revoke", "devices list", "devices show", "deploy", "alarms", "alarms ack", "fleet",
     "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
     "deployments resume",
     "storage usage", "storage cleanup", "links make", "links list", "links revoke",

@@ -1,4 +1,4 @@
-"""Makes the Secrets of an installation on Kubernetes: keys and credentials in a folder, and manifests of them on stdout.
+"""Makes the Secrets of an installation on Kubernetes: keys in a folder, and manifests of them on stdout.
 
     .venv/bin/python deploy/scripts/make_secrets.py FOLDER | kubectl apply --server-side -f -
 

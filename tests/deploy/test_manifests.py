@@ -140,6 +140,36 @@ def test_every_setting_exists(overlay: str) -> None:
         assert {each["name"] for each in variables} - used - known == set(), name
 
 
+STORES = {
+    "PostgresSettings()": "K1_POSTGRES_DSN",
+    "MongoSettings()": "K1_MONGO_URL",
+    "ObjectStoreSettings()": "K1_S3_SECRET_KEY",
+}
+"""Where a service connects to a store, and the variable that it needs then."""
+
+
+def test_every_service_gets_the_stores_that_it_uses(overlay: str) -> None:
+    """And no other; a service with a schema has a Job that migrates it."""
+    migrated: set[str] = set()
+    for package in sorted((ROOT / "services").glob("*/k1_*")):
+        service = package.name.removeprefix("k1_")
+        source = "\n".join(path.read_text("utf-8") for path in package.rglob("*.py"))
+        needed = {variable for made, variable in STORES.items() if made in source}
+        pods = {
+            name: each
+            for name, each in of_kind(overlay, "Deployment").items()
+            if name.partition("-")[0] == service
+        }
+        assert pods, service
+        for name, deployment in pods.items():
+            (container,) = deployment["spec"]["template"]["spec"]["containers"]
+            given = {each["name"] for each in container.get("env", ()) if each["name"] in STORES.values()}
+            assert given == needed, name
+        if (package / "migrate.py").exists():
+            migrated.add(f"migrate-{service}")
+    assert {name for name in of_kind(overlay, "Job") if name.startswith("migrate-")} == migrated
+
+
 def test_a_variable_names_only_earlier_ones(overlay: str) -> None:
     """The kubelet replaces `$(NAME)` only where NAME stands before it in the list."""
     for name, container in containers(overlay):

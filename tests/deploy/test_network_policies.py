@@ -48,17 +48,14 @@ NEEDS_NATS = {
     "gateway-green",
 }
 NEEDS_NATS |= {"ingest", "telemetry", "webhooks", "provision"}
-MIGRATIONS = {f"migrate-{name}" for name in ("accounts", "catalogue", "deploy", "webhooks")}
+WITH_SCHEMA = {"accounts", "catalogue", "deploy", "telemetry", "webhooks"}
+MIGRATIONS = {f"migrate-{name}" for name in WITH_SCHEMA}
 CALLED = {"accounts", "analysis-front", "catalogue", "deploy", "ingest", "telemetry", "webhooks"}
 SERVICES = NEEDS_NATS - {"provision"}
 PG = {"postgres", "postgres recovery"}
 ALWAYS = {
     *((name, "nats", 4222) for name in NEEDS_NATS),
-    *(
-        (name, database, 5432)
-        for name in {"accounts", "catalogue", "deploy", "webhooks"} | MIGRATIONS
-        for database in PG
-    ),
+    *((name, database, 5432) for name in WITH_SCHEMA | MIGRATIONS for database in PG),
     *((gateway, name, 8080) for gateway in ("gateway-blue", "gateway-green") for name in CALLED),
     *(("ingress controller", name, 8080) for name in ("gateway-blue", "gateway-green")),
     *((one, other, port) for one in {*PG, "operator of postgres"} for other in PG for port in (5432, 8000)),
@@ -66,7 +63,7 @@ ALWAYS = {
     ("mongodb", "mongodb", 27017),
     ("nats", "nats", 6222),
 }
-"""Who needs whom: source, target and port."""
+"""Source, target and port of each connection that the system needs."""
 ON_A_CLUSTER = {
     *(("prometheus", name, 8080) for name in SERVICES),
     ("prometheus", "nats", 7777),

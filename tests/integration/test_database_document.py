@@ -1,8 +1,8 @@
 """docs/database.md shows the tables that the migrations make."""
 
 import asyncio
-import runpy
 from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from tools.database_diagram import DOCUMENT, read_schemas, render
 
 async def _migrate_all(settings: PostgresSettings) -> None:
     for module in MODULES:
-        migrate: Callable[[PostgresSettings], Awaitable[Any]] = runpy.run_module(module)["migrate"]
+        migrate: Callable[[PostgresSettings], Awaitable[Any]] = import_module(module).migrate
         await migrate(settings)
 
 

@@ -26,7 +26,7 @@ FIRST_DEVICES = 4
 
 def main() -> None:
     """Run the soak, print the report, and exit with 1 if an invariant is violated."""
-    parser = argparse.ArgumentParser(prog="k1 soak", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="k1 soak", description=str(__doc__).partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=3.0, help="how long the load lasts")
     parser.add_argument("--seed", type=int, default=0, help="the seed of all random choices; 0 for a new one")
     parser.add_argument("--report", type=Path, help="write the report as JSON to this file")

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
 import yaml
+from jsonschema.validators import validator_for
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -112,7 +112,7 @@ def violations(found: Sequence[Manifest]) -> list[str]:
             else:
                 prefix = f"-{group.partition('.')[0]}" if group else ""
                 schema = read(f"{kind.lower()}{prefix}-{version}.json")
-            validator = jsonschema.validators.validator_for(schema)(schema, registry=registry)
+            validator = validator_for(schema)(schema, registry=registry)
             errors += [
                 f"{kind} {name}: {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
                 for error in validator.iter_errors(manifest)

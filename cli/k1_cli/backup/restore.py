@@ -58,6 +58,8 @@ def restore_home(folder: Path, home: Path, *, overwrite: bool, say: Printer) -> 
         with EmbeddedStack(draft.root) as stack:
             stores = Stores.of_home(draft, stack.urls.environment())
             asyncio.run(_load(backup, manifest, stores, say))
+        # Again: the servers took other ports where these were in use, but devices know these.
+        shutil.copytree(backup.keys, draft.root, dirs_exist_ok=True)
         if place.root.exists():
             shutil.rmtree(place.root)
         draft.root.rename(place.root)

@@ -16,7 +16,7 @@ from k1_cli.output.hints import k1_command
 _STATES = ("open", "acknowledged", "cleared", "all")
 _ID_LENGTH = 30
 
-app = typer.Typer(help="The alarms of the devices: list them, acknowledge one.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()
@@ -31,7 +31,7 @@ def list_all(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alarms, the newest first.
+    """List the alarms of the devices, the newest first; `ack` acknowledges one.
 
     Example: ./k1 alarms --state all
     """

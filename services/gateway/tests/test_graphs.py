@@ -1,6 +1,7 @@
 """Graphs through the gateway: the document is the body, its revision the entity tag."""
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -136,7 +137,7 @@ async def test_a_graph_is_saved_as_a_new_version(http: httpx.AsyncClient, owners
 
 
 @pytest.mark.parametrize("graph", [samples.graph().graph, None, 7])
-async def test_any_json_is_validated(http: httpx.AsyncClient, owners: Owners, graph: object) -> None:
+async def test_any_json_is_validated(http: httpx.AsyncClient, owners: Owners, graph: Any) -> None:
     """A broken graph is no problem of the request: the answer names what is wrong with it."""
     golden = (samples.GOLDEN / "GraphValidated" / "v1.json").read_text()
     owners.respond_with(GRAPH_VALIDATE.subject, GraphValidated.model_validate_json(golden))

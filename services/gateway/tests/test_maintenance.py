@@ -27,10 +27,10 @@ async def test_changes_are_refused_until_the_backup_has_copied_the_databases(
     """Uploads, edits and mutations get 503 with Retry-After, also at ingest itself; reads and queries are answered."""
     owners.respond_with(TRACK_LIST.subject, TrackPage(total=0, items=[], limit=50, offset=0))
     owners.respond_with(TRACK_EDIT.subject, samples.track())
-    upload = {"files": {"file": ("a.wav", songs.song(9))}}
+    upload = {"file": ("a.wav", songs.song(9))}
     async with maintenance(jetstream) as control:
         refused = [
-            await http.post("/api/v1/tracks/upload", **upload),
+            await http.post("/api/v1/tracks/upload", files=upload),
             await http.patch(TRACK, json={"title": "x"}),
             await http.post("/api/v1/tracks", json={"title": "x"}),
         ]
@@ -38,7 +38,7 @@ async def test_changes_are_refused_until_the_backup_has_copied_the_databases(
             assert (response.status_code, response.json()["code"]) == (503, "maintenance")
             assert int(response.headers["Retry-After"]) > 0
         async with httpx.AsyncClient(base_url=ingest.url) as direct:
-            response = await direct.post("/upload", **upload)
+            response = await direct.post("/upload", files=upload)
         assert (response.status_code, response.json()["code"]) == (503, "maintenance")
         edit = {"query": MUTATION, "variables": {"id": samples.track().track.id}}
         mutation = (await http.post("/api/v1/graphql", json=edit)).json()
@@ -48,7 +48,7 @@ async def test_changes_are_refused_until_the_backup_has_copied_the_databases(
         assert query.json() == {"data": {"tracks": {"total": 0}}}
         await control.enter("copying")
         assert (await http.patch(TRACK, json={"title": "x"})).status_code == 200
-    assert (await http.post("/api/v1/tracks/upload", **upload)).status_code == 202
+    assert (await http.post("/api/v1/tracks/upload", files=upload)).status_code == 202
 
 
 async def test_two_backups_exclude_each_other(jetstream: JetStreamContext) -> None:

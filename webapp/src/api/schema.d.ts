@@ -526,7 +526,31 @@ export interface paths {
          * @description Needs the role editor.
          */
         put: operations["putGraph"];
-        post?: never;
+        /**
+         * Save a graph as a new version: the same map and beats, a new show and bundle, ready when this answers
+         * @description Needs the role editor.
+         */
+        post: operations["saveGraphVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/versions/{version}/graph/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a graph without saving it: every broken rule with what mends it, the estimate by node, the impact
+         * @description Needs the role viewer.
+         */
+        post: operations["validateGraph"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1091,6 +1115,66 @@ export interface paths {
          * @description Needs the role operator.
          */
         post: operations["resumeDeployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/telemetry/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The stored telemetry of a device for a chart: average, minimum and maximum of each step, and of the drift the 95th percentile. Without `step` it fits the window
+         * @description Needs the role viewer.
+         */
+        get: operations["getDeviceTelemetry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/telemetry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The stored telemetry of all devices while they played a track, as one series
+         * @description Needs the role viewer.
+         */
+        get: operations["getTrackTelemetry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tracks/{track_id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where devices lose the beat of a version: the measured drift by section and by beat over all plays and devices, and what to do about the worst places. By default of all readings that are stored
+         * @description Needs the role viewer.
+         */
+        get: operations["getDrift"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2745,7 +2829,7 @@ export interface components {
         };
         /**
          * BeatAuthor
-         * @description Who set the beats.
+         * @description Who set the beats, or edited the graph.
          */
         BeatAuthor: {
             /**
@@ -2779,6 +2863,21 @@ export interface components {
             added: number[];
             /** Removed */
             removed: number[];
+        };
+        /**
+         * BeatDrift
+         * @description The drift from one beat to the next.
+         */
+        BeatDrift: {
+            /** Index */
+            index: number;
+            /** Time Ms */
+            time_ms: number;
+            /** Section */
+            section?: number | null;
+            /** Confidence */
+            confidence?: number | null;
+            figures: components["schemas"]["DriftFigures"];
         };
         /**
          * BeatMove
@@ -4072,6 +4171,59 @@ export interface components {
             [key: string]: components["schemas"]["JsonValue"];
         };
         /**
+         * DriftCounts
+         * @description What became of the readings of the track in the window.
+         */
+        DriftCounts: {
+            /** Joined */
+            joined: number;
+            /** Other Version */
+            other_version: number;
+            /** Outside */
+            outside: number;
+            /** Unplaced */
+            unplaced: number;
+        };
+        /**
+         * DriftFigures
+         * @description The drift of some readings.
+         */
+        DriftFigures: {
+            /** Readings */
+            readings: number;
+            /** Mean Ms */
+            mean_ms: number;
+            /** Mean Abs Ms */
+            mean_abs_ms: number;
+            /** Max Abs Ms */
+            max_abs_ms: number;
+            /** Off Share */
+            off_share: number;
+        };
+        /**
+         * DriftSuggestion
+         * @description What to do about a part of the song in which devices lose the beat.
+         */
+        DriftSuggestion: {
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "reanalysis" | "beat_edit";
+            /** Section */
+            section?: number | null;
+            /** From Ms */
+            from_ms: number;
+            /** To Ms */
+            to_ms: number;
+            /** First Beat */
+            first_beat?: number | null;
+            /** Last Beat */
+            last_beat?: number | null;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * DroppedData
          * @description How much a slow client lost.
          */
@@ -4181,7 +4333,7 @@ export interface components {
          * FeedEvent
          * @description One event of the live feed; `type` says which.
          */
-        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["AlarmOpenedFeedEvent"] | components["schemas"]["AlarmAcknowledgedFeedEvent"] | components["schemas"]["AlarmClearedFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["FleetSummaryFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
+        FeedEvent: components["schemas"]["TrackUploadedFeedEvent"] | components["schemas"]["TrackCreatedFeedEvent"] | components["schemas"]["TrackUploadAbandonedFeedEvent"] | components["schemas"]["TrackPurgedFeedEvent"] | components["schemas"]["TrackEditedFeedEvent"] | components["schemas"]["TrackDeletedFeedEvent"] | components["schemas"]["TrackRestoredFeedEvent"] | components["schemas"]["ArtefactDeletedFeedEvent"] | components["schemas"]["ArtefactRestoredFeedEvent"] | components["schemas"]["AnalysisStartedFeedEvent"] | components["schemas"]["AnalysisCompletedFeedEvent"] | components["schemas"]["AnalysisFailedFeedEvent"] | components["schemas"]["AnalysisCancelledFeedEvent"] | components["schemas"]["AnalysisMovedFeedEvent"] | components["schemas"]["GraphEditedFeedEvent"] | components["schemas"]["GraphSimulatedFeedEvent"] | components["schemas"]["BeatsUpdatedFeedEvent"] | components["schemas"]["DeployProgressedFeedEvent"] | components["schemas"]["DeploySucceededFeedEvent"] | components["schemas"]["DeployRolledBackFeedEvent"] | components["schemas"]["DeployFailedFeedEvent"] | components["schemas"]["DeviceOnlineFeedEvent"] | components["schemas"]["DeviceOfflineFeedEvent"] | components["schemas"]["DeviceAlarmFeedEvent"] | components["schemas"]["AlarmOpenedFeedEvent"] | components["schemas"]["AlarmAcknowledgedFeedEvent"] | components["schemas"]["AlarmClearedFeedEvent"] | components["schemas"]["StorageAlertFeedEvent"] | components["schemas"]["JobProgressedFeedEvent"] | components["schemas"]["DeploymentChangedFeedEvent"] | components["schemas"]["DeviceReadingFeedEvent"] | components["schemas"]["FleetSummaryFeedEvent"] | components["schemas"]["GapNotice"] | components["schemas"]["DroppedNotice"] | components["schemas"]["ClosingNotice"];
         /**
          * FeedPage
          * @description The answer to one poll.
@@ -4205,6 +4357,27 @@ export interface components {
             /** Id */
             id?: string | null;
             data: components["schemas"]["FeedEvent"];
+        };
+        /**
+         * FieldSeries
+         * @description The points of one field: each list has one value for each point.
+         */
+        FieldSeries: {
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi";
+            /** Times Ms */
+            times_ms: number[];
+            /** Avg */
+            avg: number[];
+            /** Min */
+            min: number[];
+            /** Max */
+            max: number[];
+            /** P95 */
+            p95?: number[] | null;
         };
         /**
          * FirmwareCount
@@ -4452,6 +4625,51 @@ export interface components {
             nodes: components["schemas"]["GraphNode"][];
         };
         /**
+         * GraphEdited
+         * @description A person edited the graph of a version, or saved an edited graph as a new version.
+         */
+        GraphEdited: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /** Etag */
+            etag: string;
+            /** Previous Version */
+            previous_version?: number | null;
+            author: components["schemas"]["BeatAuthor"];
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphEditedFeedEvent
+         * @description The graph of a version was edited, or saved as a new version
+         */
+        GraphEditedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.edited";
+            data: components["schemas"]["GraphEdited"];
+        };
+        /**
          * GraphEstimate
          * @description The artefact graph.estimate.json.
          */
@@ -4583,6 +4801,56 @@ export interface components {
             outdated: string[];
         };
         /**
+         * GraphSimulatedFeedEvent
+         * @description The graph of a version was simulated, and the results are stored
+         */
+        GraphSimulatedFeedEvent: {
+            /** Id */
+            id: string;
+            /** Topic */
+            topic: string;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Actor */
+            actor?: string | null;
+            /**
+             * Type
+             * @constant
+             */
+            type: "graph.simulated";
+            data: components["schemas"]["GraphSimulationStored"];
+        };
+        /**
+         * GraphSimulationStored
+         * @description The graph of a version was simulated: reports, previews and bundle of this run are stored.
+         */
+        GraphSimulationStored: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Revision */
+            revision: number;
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+        };
+        /**
+         * GraphValidated
+         * @description What an edit with this graph would mean; nothing is saved.
+         */
+        GraphValidated: {
+            validation: components["schemas"]["GraphValidation"];
+            metrics?: components["schemas"]["GraphMetrics"] | null;
+            estimate?: components["schemas"]["GraphEstimate"] | null;
+            impact?: components["schemas"]["GraphImpact"] | null;
+        };
+        /**
          * GraphValidation
          * @description graph.validation.json: `ok` means no errors, warnings may remain.
          */
@@ -4595,6 +4863,32 @@ export interface components {
             warnings: number;
             /** Violations */
             violations: components["schemas"]["Violation"][];
+        };
+        /**
+         * GraphVersionSaved
+         * @description The new version, which is ready: the map of the version before, this graph, its show and its signed bundle.
+         */
+        GraphVersionSaved: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /** Base Version */
+            base_version: number;
+            /** Previous Version */
+            previous_version: number;
+            /** Etag */
+            etag: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ready" | "warning";
+            validation: components["schemas"]["GraphValidation"];
+            metrics: components["schemas"]["GraphMetrics"];
+            estimate: components["schemas"]["GraphEstimate"];
+            /** Warnings */
+            warnings: components["schemas"]["Notice"][];
         };
         /**
          * GroupDistance
@@ -5570,6 +5864,36 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * SectionDrift
+         * @description The drift in one section of the song; without figures where no reading fell into it.
+         */
+        SectionDrift: {
+            /** Index */
+            index: number;
+            /**
+             * Label
+             * @enum {string}
+             */
+            label: "intro" | "verse" | "build" | "drop" | "breakdown" | "chorus" | "outro" | "section";
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Confidence */
+            confidence: number;
+            /** Beats */
+            beats: number;
+            /** Beat Confidence */
+            beat_confidence?: number | null;
+            /** Devices */
+            devices: number;
+            /** Devices Off */
+            devices_off: number;
+            /** Plays */
+            plays: number;
+            figures?: components["schemas"]["DriftFigures"] | null;
+        };
+        /**
          * ServiceHealth
          * @description The readiness of one service; `problems` names the checks that failed.
          */
@@ -6016,6 +6340,39 @@ export interface components {
             data: components["schemas"]["TelemetryReading"];
         };
         /**
+         * TelemetrySeries
+         * @description Stored telemetry for a chart.
+         */
+        TelemetrySeries: {
+            /** Device Id */
+            device_id?: string | null;
+            /** Track Id */
+            track_id?: string | null;
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Resolution
+             * @enum {string}
+             */
+            resolution: "raw" | "1s" | "5s" | "1m";
+            /** Step S */
+            step_s?: number | null;
+            /** Readings */
+            readings: number;
+            /** Points */
+            points: number;
+            /** Series */
+            series: components["schemas"]["FieldSeries"][];
+        };
+        /**
          * TelemetryStreamEvent
          * @description One event of a track's telemetry stream.
          */
@@ -6265,6 +6622,43 @@ export interface components {
             deployments: components["schemas"]["TrackDeployment"][];
             /** Same Recording As */
             same_recording_as: string[];
+        };
+        /**
+         * TrackDrift
+         * @description Where devices lose the beat of a song, over all plays and devices.
+         */
+        TrackDrift: {
+            /** Track Id */
+            track_id: string;
+            /** Version */
+            version: number;
+            /**
+             * Beats From
+             * @enum {string}
+             */
+            beats_from: "analysis" | "person";
+            /**
+             * Starts At
+             * Format: date-time
+             */
+            starts_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            counts: components["schemas"]["DriftCounts"];
+            /** Devices */
+            devices: number;
+            /** Plays */
+            plays: number;
+            figures?: components["schemas"]["DriftFigures"] | null;
+            /** Sections */
+            sections: components["schemas"]["SectionDrift"][];
+            /** Beats */
+            beats: components["schemas"]["BeatDrift"][];
+            /** Suggestions */
+            suggestions: components["schemas"]["DriftSuggestion"][];
         };
         /**
          * TrackEdited
@@ -6791,6 +7185,10 @@ export interface components {
             /** Last Sign In At */
             last_sign_in_at?: string | null;
         };
+        /** ValidateGraphBody */
+        ValidateGraphBody: {
+            graph?: components["schemas"]["JsonValue"];
+        };
         /** ValuePoint */
         ValuePoint: {
             /** Time Ms */
@@ -7189,7 +7587,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `service_unavailable`: try again */
+        /** @description `service_unavailable`: try again; `maintenance`: a change while a backup is made; try again */
         ServiceUnavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -7353,7 +7751,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: nothing was accepted, send it again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -7639,7 +8037,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `busy`, `service_unavailable`: try again */
+            /** @description `busy`, `service_unavailable`: try again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8550,7 +8948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -8614,7 +9012,18 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            503: components["responses"]["ServiceUnavailable"];
+            /** @description `service_unavailable`: try again */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     terminateUpload: {
@@ -8720,7 +9129,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -9041,7 +9450,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on */
+            /** @description `busy`, `dependency_unavailable`, `service_unavailable`: ask for the offset and go on; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10185,6 +10594,210 @@ export interface operations {
             504: components["responses"]["ServiceTimeout"];
         };
     };
+    saveGraphVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key gets the first response again. */
+                "Idempotency-Key"?: string;
+                /** @description The ETag of the copy that was edited: 412 when another edit came first. */
+                "If-Match"?: string;
+            };
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphDocument"];
+            };
+        };
+        responses: {
+            /** @description The new version */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    ETag: components["headers"]["ETag"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphVersionSaved"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found`, `genesis_missing` or `artefact_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs; `track_deleted`: restore it first; `track_uploading`; `artefact_differs`: the map is not the one that was analysed, analyse again */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `graph_changed`: it was edited since; read it again */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `graph_invalid`: `violations` names every broken rule; `simulation_failed`, `bundle_failed`, `invalid_parameter`, `invalid_body`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
+            503: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    validateGraph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                track_id: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ValidateGraphBody"];
+            };
+        };
+        responses: {
+            /** @description What is wrong with the graph, or what an edit with it would mean */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphValidated"];
+                };
+            };
+            /** @description `malformed_json`; `bad_request`: the request cannot be read; `client_gone`: the connection ended first */
+            400: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found` or `genesis_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["RequestTimeout"];
+            /** @description `genesis_pending`: the analysis still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["BodyTooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`, `invalid_body` */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
     simulateGraph: {
         parameters: {
             query?: never;
@@ -10272,7 +10885,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again */
+            /** @description `service_unavailable`, `simulation_failed`: try again; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10581,7 +11194,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10610,7 +11223,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed */
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10682,7 +11295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `override_changed`: someone else has set the beats since; read them again */
+            /** @description `override_changed`: someone has made a newer version since; read the beats again */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -10709,7 +11322,7 @@ export interface operations {
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
-            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed */
+            /** @description `service_unavailable`, `simulation_failed`: try again; nothing was changed; `maintenance`: a change while a backup is made; try again */
             503: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -12489,6 +13102,201 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getDeviceTelemetry: {
+        parameters: {
+            query?: {
+                last?: number;
+                from?: string;
+                to?: string;
+                step?: number;
+                fields?: ("drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi")[];
+                max_points?: number;
+            };
+            header?: never;
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TelemetrySeries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `device_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; a step that is too small for the window says which one is not */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getTrackTelemetry: {
+        parameters: {
+            query?: {
+                last?: number;
+                from?: string;
+                to?: string;
+                step?: number;
+                fields?: ("drift_ms" | "cpu_pct" | "temp_c" | "fps" | "heap_free" | "rssi")[];
+                max_points?: number;
+            };
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TelemetrySeries"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            /** @description `invalid_parameter`: every fault is named; a step that is too small for the window says which one is not */
+            422: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+            504: components["responses"]["ServiceTimeout"];
+        };
+    };
+    getDrift: {
+        parameters: {
+            query?: {
+                version?: number;
+                last?: number;
+                from?: string;
+                to?: string;
+            };
+            header?: never;
+            path: {
+                track_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The drift */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "RateLimit-Policy": components["headers"]["RateLimitPolicy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrackDrift"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            /** @description `track_not_found`, `version_not_found` or `genesis_missing` */
+            404: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `genesis_pending`: the analysis still runs */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "X-Trace-Id": components["headers"]["TraceId"];
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            421: components["responses"]["HostNotAllowed"];
+            422: components["responses"]["InvalidParameter"];
+            429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -24,6 +24,14 @@ describe("an order", () => {
     expect(faultsOf({ ...form, when: "downbeat" })).toEqual(["playing"]);
   });
 
+  it("measures the drift of the first batch only where a bound is given", () => {
+    const form = newOrder(["a"]);
+    expect(orderBody(form, "trk_1", 3).strategy?.quality).toBeNull();
+    expect(orderBody({ ...form, maxDriftMs: 20 }, "trk_1", 3).strategy?.quality).toEqual({ max_drift_ms: 20, bars: 8 });
+    expect(faultsOf({ ...form, driftBars: Number.NaN })).toEqual([]);
+    expect(faultsOf({ ...form, maxDriftMs: 0, driftBars: 257 })).toEqual(["maxDriftMs", "driftBars"]);
+  });
+
   it("says a share of failures as a text, and the moment in UTC", () => {
     const form = { ...newOrder(["a", "b"]), maxFailures: 10, inPercent: true, when: "time" as const, at: "2030-05-01T20:15:00" };
     const body = orderBody(form, "trk_1", 3);

@@ -88,7 +88,7 @@ async def test_workers_come_and_go_while_the_front_fills_the_queue(
 ) -> None:
     """Without a worker the songs wait, the front exports their number and responds to queries.
 
-    A worker that is told to stop finishes its song within the stop timeout, and takes no other. After the timeout the
+    A worker that is stopped finishes its song within the stop timeout, and takes no other. After the timeout the
     song returns to the queue and the next worker takes it over. Each song is completed once.
     """
     seed = time.time_ns() % 2**31

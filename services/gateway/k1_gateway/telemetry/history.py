@@ -60,8 +60,6 @@ async def get_drift(context: GatewayContext, request: web.Request, endpoint: End
         raise ProblemError(
             "genesis_missing", 404, "The track has no map yet; wait until its analysis has ended."
         )
-    query = GetDrift(
-        track_id=wanted.track_id, version=version, last=wanted.last, since=wanted.since, until=wanted.until
-    )
+    query = GetDrift.model_validate({**wanted.model_dump(), "version": version})
     body = await context.send_query(TRACK_DRIFT, query, endpoint.timeout_s)
     return uncached_response(body, endpoint.status)

@@ -137,6 +137,7 @@ async def test_a_track_leads_to_its_telemetry_and_drift(http: httpx.AsyncClient,
     [error] = answer["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["track", "wrong"], "invalid_argument")
     version = samples.track().track.current_version
+    assert version is not None
     assert GetDrift(track_id=SONG, version=version) in owners.received
     assert GetTrackTelemetry(track_id=SONG, last=600, max_points=50) in owners.received
 

@@ -33,7 +33,7 @@ from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.quarantine import Quarantine
 from k1_telemetry.store.writer import BatchWriter
 
-_MAX_ROWS: Final = 20_000
+_MAX_ROWS: Final = 50_000
 """A batch with more readings is complete."""
 _INTERVAL_S: Final = 0.5
 """The shortest time between the beginnings of two batches that are not complete."""

@@ -68,5 +68,6 @@ test("only the last of many quick edits is checked, and a result is never shown 
     act(() => void vi.advanceTimersByTime(100));
   }
   await waitFor(() => expect(result.current.result).not.toBeNull());
-  expect(post.mock.calls.map(([, options]) => (options as unknown as { body: { graph: GraphDocument } }).body.graph.name)).toEqual(["a", "d"]);
+  const calls = post.mock.calls as unknown as [string, { body: { graph: GraphDocument } }][];
+  expect(calls.map(([, options]) => options.body.graph.name)).toEqual(["a", "d"]);
 });

@@ -23,7 +23,7 @@ export function CompareMenu({ comparing, versions, alternatives }: CompareMenuPr
     <Menu
       trigger={
         <Button size="sm" tone="ghost" title={t.hint} icon={<GitCompareArrows size={14} aria-hidden />}>
-          {t.menu}
+          <span className="max-md:sr-only">{t.menu}</span>
         </Button>
       }
     >

@@ -6,6 +6,8 @@ import type { Palette } from "./palette";
 
 /** Marks nearer than this are only ticks at the foot. */
 const LEAST_MARK_PX = 6;
+/** An arrow is at least so long, also where a beat moved by a few milliseconds. */
+const LEAST_ARROW_PX = 9;
 /** Room for the signs below the lines. */
 const FOOT = 16;
 
@@ -37,8 +39,9 @@ export function paintComparison(
   for (const { fromMs, toMs } of moved) {
     const [from, to] = [Math.round(x(fromMs)), Math.round(x(toMs))];
     paintDashes(context, from, wave.top + wave.height / 2, bottom - FOOT);
-    const tip = to < from ? -3 : 3;
-    stroke(context, [from, foot, to, foot, to - tip, foot - 3], [to, foot, to - tip, foot + 3]);
+    const sign = toMs < fromMs ? -1 : 1;
+    const tail = to - sign * Math.max(LEAST_ARROW_PX, Math.abs(to - from));
+    stroke(context, [tail, foot, to, foot, to - 4 * sign, foot - 4], [to, foot, to - 4 * sign, foot + 4]);
   }
   context.fillStyle = context.strokeStyle = palette.ok;
   for (const ms of added) {

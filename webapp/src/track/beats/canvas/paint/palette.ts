@@ -20,17 +20,19 @@ type Rgb = readonly [number, number, number];
 
 /** Return the colours that hold for an element, in the theme that is on. */
 export function readPalette(element: HTMLElement): Palette {
-  const probe = document.createElement("span");
-  element.append(probe);
   const read = (name: string): string => {
+    // A probe of its own for each: on one that changes, the transitions of reduced motion would show the colour before.
+    const probe = document.createElement("span");
     probe.style.color = `var(--k1-${name})`;
-    return getComputedStyle(probe).color;
+    element.append(probe);
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
   };
   const names = ["bg", "panel", "line-strong", "text", "soft", "muted", "accent", "warn", "danger", "ok"] as const;
   const [bg = "", panel = "", line = "", text = "", soft = "", muted = "", accent = "", warn = "", danger = "", ok = ""] =
     names.map(read);
   const font = getComputedStyle(element).fontFamily;
-  probe.remove();
   const background = parseColour(bg);
   return {
     background: bg,
