@@ -71,6 +71,8 @@ const PICTURES = [
   { name: "deploy", path: TRACK, sizes: ALL, act: deploy },
   { name: "deployments", path: "/deployments", sizes: ALL, act: openFirst(/v\d/) },
   { name: "devices", path: "/devices", sizes: ALL, themes: true, act: openFirst(/demo-0001/) },
+  { name: "fleet", path: "/fleet", sizes: [DESKTOP, PHONE] },
+  { name: "alarms", path: "/alarms", sizes: [DESKTOP, PHONE] },
   { name: "activity", path: "/activity", sizes: ALL, themes: true },
   { name: "shortcuts", path: "/tracks", sizes: [DESKTOP], act: press("?") },
   { name: "palette", path: "/tracks", sizes: [DESKTOP], act: palette },
