@@ -106,4 +106,4 @@ def test_the_command_line_halves_and_undoes(system: System, version: str) -> Non
     assert "note: slow" in shown
     assert json.loads(system.cli("beats", "undo", track, "--json").stdout)["removed"] is True
     again = system.cli("beats", "undo", track, check=False)
-    assert (again.returncode, "automatic analysis already" in again.stderr) == (1, True)
+    assert (again.returncode, "automatic beats already" in again.stderr) == (1, True)
