@@ -40,6 +40,8 @@ behaviour = os.environ.get("STUB_" + name.upper(), "")
 if behaviour == "die":
     sys.exit("no luck today")
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+if behaviour == "hang":
+    signal.pause()
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         variables = sorted(variable for variable in os.environ if "KEYS" in variable or "_DEVICE_" in variable)
@@ -369,7 +371,7 @@ def test_detach_status_and_down(machine: Machine) -> None:
 
 def test_ctrl_c_stops_what_detach_was_starting(machine: Machine) -> None:
     """Ctrl-C stops the detached start: it must not continue in the background."""
-    with machine.start("up", "--detach") as starting:
+    with machine.start("up", "--detach", ingest="hang") as starting:
         wait_until(lambda: Home(machine.home).is_locked(), "the stack begins to start")
         starting.send_signal(signal.SIGINT)
         out, err = starting.communicate(timeout=PATIENCE_S)

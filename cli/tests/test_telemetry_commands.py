@@ -87,7 +87,7 @@ def test_the_drift_of_a_song_is_printed_and_drawn(
     assert "not counted: 10 of other versions, 3 outside the song, 2 without a position" in shown
     assert re.search(r"intro +0:00\.0 +0:16\.0 +42\.0 ms +\+41\.5 ms +61\.2 ms +95% +2 of 2 +0\.50", shown)
     assert "beat edit 0:02.0 to 0:04.0: 2 of 2 devices are off the beat here." in shown
-    assert gateway.requests[1].query == {"version": ["2"]}
+    assert {"version": ["2"]} in [request.query for request in gateway.requests]
     picture = tmp_path / "drift.png"
     assert run_k1(capfd, "drift", TRACK, "--png", str(picture), "--home", home).returncode == 0
     assert picture.read_bytes().startswith(b"\x89PNG")

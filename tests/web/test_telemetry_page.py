@@ -23,7 +23,7 @@ def play(stage: Stage, track_id: str) -> None:
     order = {
         "track_id": track_id,
         "version": 1,
-        "devices": DEVICES,
+        "device_ids": DEVICES,
         "strategy": {"observe_seconds": 1},
         "activation": {"when": "now"},
     }

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from k1_cli.errors import CommandError
 from k1_contracts.streams import MAINTENANCE
+from k1_platform.nats.jetstream_api import restore_subject, snapshot_subject
 
 _ARCHIVE: Final = ".snapshot"
 _CHUNK: Final = 128 * 1024
@@ -42,7 +43,7 @@ async def save_stream(client: Client, stream: str, folder: Path) -> int:
     subscription = await client.subscribe(inbox, cb=chunks.put)
     try:
         request = {"deliver_subject": inbox, "no_consumers": False, "chunk_size": _CHUNK}
-        description = await _call(client, f"$JS.API.STREAM.SNAPSHOT.{stream}", request)
+        description = await _call(client, snapshot_subject(stream), request)
         with (folder / f"{stream}{_ARCHIVE}").open("wb") as archive:
             while (chunk := await asyncio.wait_for(chunks.get(), _PATIENCE_S)).data:
                 archive.write(chunk.data)
@@ -66,7 +67,7 @@ async def load_stream(client: Client, stream: str, folder: Path) -> int:
         CommandError: the server refuses the archive.
     """
     description = json.loads((folder / f"{stream}.json").read_text())
-    begun = await _call(client, f"$JS.API.STREAM.RESTORE.{stream}", description)
+    begun = await _call(client, restore_subject(stream), description)
     subject: str = begun["deliver_subject"]
     with (folder / f"{stream}{_ARCHIVE}").open("rb") as archive:
         while chunk := archive.read(_CHUNK):

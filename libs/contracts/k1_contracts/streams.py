@@ -120,7 +120,7 @@ STREAMS = (
     ),
     Stream(
         LIVE,
-        ("live.job.*", "live.deploy.*", "live.telemetry.*", "live.fleet.*"),
+        ("live.job.*", "live.deploy.*", "live.telemetry.*", "live.fleet.summary"),
         "Progress, readings and figures of the fleet, kept for the viewers that were away",
         max_age=timedelta(minutes=15),
         max_bytes=256 * MIB,

@@ -45,6 +45,7 @@ GOOD = {
     "format": "midi",
     "artefact_id": "art_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "token": "lnk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
+    "alarm_id": "alm_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "webhook_id": "whk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
     "delivery_id": "dlv_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
 }

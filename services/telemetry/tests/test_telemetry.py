@@ -34,6 +34,7 @@ def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(
         "samples": "ok",
         "store": "ok",
         "presence": "ok",
+        "events": "ok",
     }
     assert ready["role"] in {"leader", "standby"}
     assert 'k1_service_info{service="telemetry"' in metrics

@@ -68,5 +68,15 @@ async def request_consumer_info(client: Client, stream: str, consumer: str, *, t
     return response.data
 
 
+def snapshot_subject(stream: str) -> str:
+    """Return the subject of requests for the archive of a stream."""
+    return f"$JS.API.STREAM.SNAPSHOT.{stream}"
+
+
+def restore_subject(stream: str) -> str:
+    """Return the subject of requests to make a stream from its archive."""
+    return f"$JS.API.STREAM.RESTORE.{stream}"
+
+
 def _next_message_subject(stream: str, consumer: str) -> str:
     return f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"

@@ -133,11 +133,11 @@ class _DeviceFields:
     """The field that leads on from a device."""
 
     @strawberry.field(
-        graphql_type=TelemetryNode, description="The stored telemetry of the last seconds, at most 31 days."
+        graphql_type=TelemetryNode | None, description="The stored telemetry of the last seconds, at most 31 days."
     )
     async def telemetry(
         self, info: Context, *, last: int | None = None, step: float | None = None, max_points: int = 200
-    ) -> TelemetrySeries:
+    ) -> TelemetrySeries | None:
         query = checked(
             GetDeviceTelemetry, device_id=_source(self).id, last=last, step=step, max_points=max_points
         )
@@ -216,12 +216,12 @@ class _TrackFields:
         return await info.context.send(TRACK_SIMILAR, query)
 
     @strawberry.field(
-        graphql_type=TelemetryNode,
+        graphql_type=TelemetryNode | None,
         description="The stored telemetry of all devices while they played the track, of the last seconds.",
     )
     async def telemetry(
         self, info: Context, *, last: int | None = None, step: float | None = None, max_points: int = 200
-    ) -> TelemetrySeries:
+    ) -> TelemetrySeries | None:
         query = checked(
             GetTrackTelemetry, track_id=_source(self).id, last=last, step=step, max_points=max_points
         )

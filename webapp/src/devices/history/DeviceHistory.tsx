@@ -47,7 +47,7 @@ function FieldChart({ series, history, palette }: { series: FieldSeries; history
   const text = range && t.chart(show(range.least), show(range.mean), show(range.most), t.units[series.field]);
   const p95 = series.p95 && series.p95.length > 0 ? Math.max(...series.p95) : undefined;
   return (
-    <section aria-label={name} className="min-w-0 rounded border border-line bg-panel px-2 py-2">
+    <div className="min-w-0 rounded border border-line bg-panel px-2 py-2">
       <h4 className="px-1 text-xs font-medium text-soft">{name}, {t.units[series.field]}</h4>
       <TimeChart
         series={series}
@@ -59,7 +59,7 @@ function FieldChart({ series, history, palette }: { series: FieldSeries; history
         describedBy={id}
       />
       <p id={id} className="px-1 text-xs text-muted">{text}{p95 !== undefined && ` ${t.percentile(show(p95))}`}</p>
-    </section>
+    </div>
   );
 }
 
