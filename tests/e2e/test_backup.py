@@ -37,6 +37,12 @@ pytestmark = pytest.mark.e2e
 PASSWORD = "violet otter plays cello"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _only_in_a_long_run(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--long"):
+        pytest.skip("takes minutes: ./k1 test tests/e2e/test_backup.py --long")
+
+
 @dataclass
 class Uploads:
     """A client that sends one song after the other until it is stopped."""

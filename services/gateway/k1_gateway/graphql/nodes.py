@@ -133,7 +133,8 @@ class _DeviceFields:
     """The field that leads on from a device."""
 
     @strawberry.field(
-        graphql_type=TelemetryNode | None, description="The stored telemetry of the last seconds, at most 31 days."
+        graphql_type=TelemetryNode | None,
+        description="The stored telemetry of the last seconds, at most 31 days.",
     )
     async def telemetry(
         self, info: Context, *, last: int | None = None, step: float | None = None, max_points: int = 200
