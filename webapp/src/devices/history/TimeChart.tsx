@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 import "../../track/charts/chart.css";
 import { telemetryTexts as t } from "../../texts/telemetry";
 import { withAlpha, type Palette } from "../../track/beats/canvas/paint/palette";
-import { toColumns, type FieldSeries } from "./series";
+import { formatInstant, formatShort, toColumns, type FieldSeries } from "./series";
 
 const HEIGHT = 132;
 const AXIS_PX = 48;
@@ -49,7 +49,7 @@ export function TimeChart({ series, stepS, startMs, endMs, palette, label, descr
     chart.current?.setScale("x", { min: startMs / 1000, max: endMs / 1000 });
   }, [data, startMs, endMs]);
 
-  return <div ref={host} role="img" aria-label={label} aria-describedby={describedBy} className="min-h-40" />;
+  return <div ref={host} role="img" aria-label={label} aria-describedby={describedBy} className="min-h-40 max-md:[&_.u-legend]:hidden" />;
 }
 
 function optionsOf(palette: Palette, width: number): uPlot.Options {
@@ -62,10 +62,13 @@ function optionsOf(palette: Palette, width: number): uPlot.Options {
     height: HEIGHT,
     legend: { live: true, markers: { width: 2 } },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
-    axes: [{ ...axis, space: 80, size: 28 }, { ...axis, size: AXIS_PX, space: 30 }],
+    axes: [
+      { ...axis, space: 80, size: 28, values: (_plot, splits) => splits.map((seconds) => formatInstant(seconds, (splits[1] ?? 0) - (splits[0] ?? 0))) },
+      { ...axis, size: AXIS_PX, space: 30, values: (_plot, splits) => splits.map(formatShort) },
+    ],
     bands: [{ series: [3, 2], fill: withAlpha(palette.accent, 0.16) }],
     series: [
-      { label: t.time },
+      { label: t.time, value: (_plot, seconds) => (seconds == null ? "–" : formatInstant(seconds, 1)) },
       { label: t.average, stroke: palette.accent, width: 1.25, points: { show: false }, value },
       bound(t.least),
       bound(t.most),

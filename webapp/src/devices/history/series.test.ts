@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rangeOfSeries, toColumns, type FieldSeries } from "./series";
+import { formatInstant, formatShort, rangeOfSeries, toColumns, type FieldSeries } from "./series";
 
 const series = (times_ms: number[], avg: number[]): FieldSeries => ({
   field: "drift_ms",
@@ -24,5 +24,12 @@ describe("the points of a chart", () => {
   it("have a range, and none without points", () => {
     expect(rangeOfSeries(series([0, 1], [2, 4]))).toEqual({ least: 1, mean: 3, most: 5 });
     expect(rangeOfSeries(series([], []))).toBeUndefined();
+  });
+
+  it("have short labels", () => {
+    const seconds = new Date(2026, 4, 1, 9, 5, 7).getTime() / 1000;
+    expect([formatInstant(seconds, 1), formatInstant(seconds, 300)]).toEqual(["09:05:07", "09:05"]);
+    expect(formatInstant(seconds, 86_400)).toContain("1");
+    expect([190_000, -12_345, 9_999, 0.25].map(formatShort)).toEqual(["190 k", "-12.3 k", "9999", "0.3"]);
   });
 });

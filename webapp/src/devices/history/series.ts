@@ -42,3 +42,16 @@ export function rangeOfSeries({ avg, min, max }: FieldSeries): { least: number; 
     most: max.reduce((best, value) => Math.max(best, value), Number.NEGATIVE_INFINITY),
   };
 }
+
+/** Returns a time in seconds since 1970 as a clock shows it, with what the distance to the next one needs. */
+export function formatInstant(seconds: number, stepS: number): string {
+  const time = new Date(1000 * seconds);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (stepS >= 86_400) return time.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return `${two(time.getHours())}:${two(time.getMinutes())}${stepS < 60 ? `:${two(time.getSeconds())}` : ""}`;
+}
+
+/** Returns a number for an axis: `190 k` for 190,000. */
+export function formatShort(value: number): string {
+  return Math.abs(value) >= 10_000 ? `${Math.round(value / 100) / 10} k` : String(Math.round(value * 10) / 10);
+}
