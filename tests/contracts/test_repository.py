@@ -37,10 +37,10 @@ def _tracked() -> list[Path]:
     return [ROOT / name for name in listing.stdout.splitlines()]
 
 
-def test_bytecode_is_kept_where_python_is_told_to_write_none(tmp_path: Path) -> None:
+def test_bytecode_is_kept_where_the_environment_forbids_it(tmp_path: Path) -> None:
     """Containers often forbid it; then each process would compile whatever it imports, every time."""
-    told = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
-    subprocess.run([ROOT / "k1", "--help"], env=told, capture_output=True, check=True)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    subprocess.run([ROOT / "k1", "--help"], env=environment, capture_output=True, check=True)
     assert list(tmp_path.rglob("app.*.pyc"))
 
 
