@@ -3,11 +3,10 @@
 python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS] [PACKED]    500 devices; PACKED readings a message
 python -m benchmarks.telemetry growth                                      10, 100 and 1,000 devices
 python -m benchmarks.telemetry store [SECONDS]                             the store alone against a bare COPY
-python -m benchmarks.telemetry query [DEVICES] [READY_FILE]                aggregates by minute over seven days
+python -m benchmarks.telemetry query [DEVICES]                             aggregates by minute over seven days
 """
 
 import sys
-from pathlib import Path
 
 from benchmarks.telemetry import bus, query, store
 
@@ -18,7 +17,7 @@ DEFAULTS = (50_000, 60, 20)
 def main() -> None:
     """Run the benchmark that the command line names."""
     name, *rest = sys.argv[1:] or ["store"]
-    numbers = [float(each) for each in rest if not each.startswith("/")]
+    numbers = [float(each) for each in rest]
     if name == "rate":
         per_s, seconds, packed = [*numbers, *DEFAULTS[len(numbers) :]][:3]
         bus.run([bus.Load(DEVICES, per_s, int(packed), seconds)])
@@ -27,8 +26,7 @@ def main() -> None:
     elif name == "store":
         store.run(numbers[0] if numbers else 10)
     elif name == "query":
-        paths = [Path(each) for each in rest if each.startswith("/")]
-        query.run(int(numbers[0]) if numbers else 100, paths[0] if paths else None)
+        query.run(int(numbers[0]) if numbers else 100)
     else:
         sys.exit(f"no benchmark {name!r}; there are rate, growth, store and query")
 

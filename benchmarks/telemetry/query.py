@@ -168,11 +168,9 @@ async def _measure(servers: Servers, until: datetime) -> None:
     print(f"load {os.getloadavg()[0]:.1f}", flush=True)
 
 
-def run(devices: int, ready: Path | None = None) -> None:
-    """Fill the tables and print the times. `ready`: wait for this file before the queries."""
+def run(devices: int) -> None:
+    """Fill the tables and print the times."""
     until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     with tempfile.TemporaryDirectory() as folder, running_servers(Path(folder)) as servers:
         uvloop.run(_fill(servers, devices, until - timedelta(days=DAYS), until))
-        while ready is not None and not ready.exists():
-            time.sleep(0.5)
         uvloop.run(_measure(servers, until))

@@ -1,4 +1,4 @@
-"""A service that is told to stop is taken out of rotation first, and then finishes what it has begun."""
+"""A service that gets SIGTERM is taken out of rotation first, and then finishes what it has begun."""
 
 import signal
 import threading
