@@ -113,6 +113,13 @@ async def publish(client: Client, rng: random.Random, published: list[int]) -> N
         await asyncio.sleep(0.002)
 
 
+async def publish_last(client: Client, seq: int) -> bool:
+    """Publish a reading and wait until the stream has it: `publish` returns before the stream has its messages."""
+    body = samples.message(samples.fields(seq, seq * 10.0))
+    await client.jetstream(timeout=2).publish(DEVICE_READINGS.subject_for("k1-0"), body)
+    return True
+
+
 async def test_a_kill_loses_and_doubles_no_sample(tmp_path: Path, seed: int) -> None:
     """Every sample that the stream has is stored once, and each rollup counts each once, whatever was killed."""
     rng = random.Random(seed)
@@ -129,6 +136,11 @@ async def test_a_kill_loses_and_doubles_no_sample(tmp_path: Path, seed: int) -> 
             await asyncio.to_thread(system.kill, target)
         publishing.cancel()
         await asyncio.gather(publishing, return_exceptions=True)
+        await eventually(
+            lambda: publish_last(client, sum(published)),
+            "the stream has the last message, and so all before it",
+            retry_on=(NatsError, TimeoutError),
+        )
 
         async def all_acknowledged() -> bool:
             info = await client.jetstream(timeout=5).consumer_info(

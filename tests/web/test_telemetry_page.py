@@ -8,18 +8,14 @@ from playwright.sync_api import Route, expect
 from tests.support.system import wait_for
 from tests.web.browsers import PHONE
 from tests.web.conftest import DEVICES, Stage
+from tests.web.devices import online
 
 SONG = "Copper rain"
 
 
 def play(stage: Stage, track_id: str) -> None:
     """Deploy a song to all devices, and wait until readings of it are stored."""
-    wait_for(
-        lambda: all(
-            item["online"] and item.get("firmware") for item in stage.call("GET", "/devices")["items"]
-        ),
-        "the devices are online",
-    )
+    wait_for(lambda: set(DEVICES) <= online(stage), "the devices are online")
     order = {
         "track_id": track_id,
         "version": 1,
