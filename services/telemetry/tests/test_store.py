@@ -49,8 +49,12 @@ def rows(messages: Iterable[SampleMessage]) -> int:
 
 async def check_store(pool: Pool, expected: list[SampleMessage]) -> None:
     """Check that the samples are those of the messages, each once, and that the rollups agree with the samples."""
-    stored = await pool.fetch("SELECT device_id, seq FROM telemetry.samples")
     sent = [(each.device_id, reading.seq) for each in expected for reading in each.readings]
+    # The service of this module may store a message again that the bus delivers again after the tables were emptied.
+    stored = await pool.fetch(
+        "SELECT device_id, seq FROM telemetry.samples WHERE device_id = ANY($1)",
+        sorted({each.device_id for each in expected}),
+    )
     assert sorted((row["device_id"], row["seq"]) for row in stored) == sorted(sent)
     for rollup in ROLLUPS:
         difference = await pool.fetchval(

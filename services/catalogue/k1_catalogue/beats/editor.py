@@ -123,38 +123,23 @@ class _BeatChange:
 
     query: SaveBeatOverride | RemoveBeatOverride
 
-    @property
-    def track_id(self) -> str:
-        return self.query.track_id
-
-    @property
-    def version(self) -> int:
-        return self.query.version
-
-    async def find_earlier(self, connection: Connection) -> BeatOverrideSaved | None:
-        """Return the response to an earlier request with the same idempotency key.
-
-        Raises:
-            QueryError: `idempotency_key_reused`, the earlier request was another one.
-        """
-        edit = await store.find_repeated(
-            connection, self.track_id, self.query.idempotency_key, request_hash(self.query)
-        )
-        return await _response(connection, self.track_id, edit) if edit else None
+    async def respond(self, connection: Connection, edit: BeatEdit) -> BeatOverrideSaved:
+        """Return the response to the request that made this edit."""
+        return await _response(connection, self.query.track_id, edit)
 
     async def require_unchanged(self, connection: Connection, source: VersionSource) -> None:
         """Raise an error unless an entity tag of the query is that of the line, or if the graph has changed."""
-        latest = await store.latest_edit(connection, self.track_id, source.base_version)
+        latest = await store.latest_edit(connection, self.query.track_id, source.base_version)
         _require_match(self.query, source.base_version, latest)
         if isinstance(self.query, RemoveBeatOverride) and (latest is None or latest.removed):
-            raise errors.override_missing(self.track_id, source.base_version)
-        graph = await graph_store.current_graph(connection, self.track_id, self.version)
+            raise errors.override_missing(self.query.track_id, source.base_version)
+        graph = await graph_store.current_graph(connection, self.query.track_id, self.query.version)
         if (graph and graph.etag) != (source.graph and source.graph.etag):
             raise errors.graph_changed_during_override()
 
     async def record(self, connection: Connection, edit: BeatEdit) -> BeatOverrideSaved:
         """Write the event for other services and the entry of the track's history."""
-        response = await _response(connection, self.track_id, edit)
+        response = await self.respond(connection, edit)
         await _record(connection, edit, response)
         return response
 

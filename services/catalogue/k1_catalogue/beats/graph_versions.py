@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Final
 
 from k1_catalogue import errors
-from k1_catalogue.beats import store
 from k1_catalogue.beats.override import BeatEdit, changes_between, request_hash
 from k1_catalogue.beats.version_builder import MadeMap, NewGraph, VersionSource
 from k1_catalogue.beats.version_writer import VersionWriter
@@ -118,24 +117,9 @@ class _GraphChange:
     detail: str = ""
     """Of the entry in the history."""
 
-    @property
-    def track_id(self) -> str:
-        return self.query.track_id
-
-    @property
-    def version(self) -> int:
-        return self.query.version
-
-    async def find_earlier(self, connection: Connection) -> GraphVersionSaved | None:
-        """Return the response to an earlier request with the same idempotency key.
-
-        Raises:
-            QueryError: `idempotency_key_reused`, the earlier request was another one.
-        """
-        edit = await store.find_repeated(
-            connection, self.track_id, self.query.idempotency_key, request_hash(self.query)
-        )
-        return await _response(connection, self.track_id, edit) if edit else None
+    async def respond(self, connection: Connection, edit: BeatEdit) -> GraphVersionSaved:
+        """Return the response to the request that made this edit."""
+        return await _response(connection, self.query.track_id, edit)
 
     async def require_unchanged(self, connection: Connection, source: VersionSource) -> None:
         """Raise `graph_changed` unless an entity tag of the query is that of the edited version's graph now."""
@@ -144,9 +128,9 @@ class _GraphChange:
 
     async def record(self, connection: Connection, edit: BeatEdit) -> GraphVersionSaved:
         """Write the event for other services and the entry of the track's history."""
-        response = await _response(connection, self.track_id, edit)
+        response = await self.respond(connection, edit)
         event = GraphEdited(
-            track_id=self.track_id,
+            track_id=self.query.track_id,
             version=edit.version,
             revision=1,
             etag=response.etag,
@@ -156,7 +140,9 @@ class _GraphChange:
         )
         await enqueue(connection, SCHEMA, GRAPH_EDITED, event, source="catalogue")
         detail = f"version {edit.version} from version {edit.previous_version}: {self.detail}"
-        await write_audit_entry(connection, self.track_id, at=self.at, action="graph edited", detail=detail)
+        await write_audit_entry(
+            connection, self.query.track_id, at=self.at, action="graph edited", detail=detail
+        )
         return response
 
 

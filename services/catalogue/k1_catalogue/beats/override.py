@@ -22,6 +22,9 @@ MAX_LISTED: Final = 5000
 """Entries of each list of changes."""
 _ETAG_DIGITS: Final = 32
 
+EditQuery = SaveBeatOverride | RemoveBeatOverride | SaveGraphVersion
+"""A request that makes a new version of a track."""
+
 
 @dataclass(frozen=True, slots=True)
 class BeatEdit:
@@ -66,7 +69,7 @@ def line_etag(track_id: str, base_version: int, latest_version: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ETAG_DIGITS]
 
 
-def request_hash(query: SaveBeatOverride | RemoveBeatOverride | SaveGraphVersion) -> str:
+def request_hash(query: EditQuery) -> str:
     """Return a hash of what was asked for, to recognise an idempotency key that is used for something else."""
     body: Contract = query.model_copy(update={"idempotency_key": None, "if_match": None})
     return hashlib.sha256(f"{type(query).__name__} {body.model_dump_json()}".encode()).hexdigest()

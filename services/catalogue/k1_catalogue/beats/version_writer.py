@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from k1_catalogue.beats import store
-from k1_catalogue.beats.override import BeatEdit
+from k1_catalogue.beats.override import BeatEdit, EditQuery, request_hash
 from k1_catalogue.beats.version_builder import MadeMap, NewVersion, VersionBuilder, VersionSource
 from k1_catalogue.graphs import store as graph_store
 from k1_catalogue.maps.store import MapStore
@@ -31,15 +31,12 @@ class VersionChange(Protocol[R_co]):
     """What a person asked for; the response is `R_co`."""
 
     @property
-    def track_id(self) -> str: ...
-
-    @property
-    def version(self) -> int:
-        """Return the version that is edited."""
+    def query(self) -> EditQuery:
+        """Return the request, which names the version that is edited."""
         ...
 
-    async def find_earlier(self, connection: Connection) -> R_co | None:
-        """Return the response to an earlier request with the same idempotency key; raise if that asked for more."""
+    async def respond(self, connection: Connection, edit: BeatEdit) -> R_co:
+        """Return the response to the request that made this edit."""
         ...
 
     async def require_unchanged(self, connection: Connection, source: VersionSource) -> None:
@@ -61,14 +58,14 @@ class VersionWriter:
 
     async def read_source(self, change: VersionChange[R_co]) -> VersionSource | R_co:
         """Return what the new version is made from, or the response to an earlier request with the same key."""
-        track_id, version = change.track_id, change.version
+        track_id, version = change.query.track_id, change.query.version
         async with (
             self.pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             fields = await require_version(connection, track_id, version)
             require_map(fields, track_id)
-            if earlier := await change.find_earlier(connection):
+            if earlier := await _find_earlier(connection, change):
                 return earlier
             edit = await store.find_edit(connection, track_id, version)
             base_version = edit.base_version if edit else version
@@ -102,7 +99,7 @@ class VersionWriter:
             new = await self.builder.build(source, edit, made)
             async with self.pool.acquire() as connection, connection.transaction():
                 await require_song(connection, source.track_id)
-                if earlier := await change.find_earlier(connection):
+                if earlier := await _find_earlier(connection, change):
                     return earlier
                 await change.require_unchanged(connection, source)
                 number = await track_store.next_version(connection, source.track_id)
@@ -113,6 +110,17 @@ class VersionWriter:
                     return await change.record(connection, edit)
             edit = replace(edit, version=number)
         raise TransientError(f"{source.track_id} got other versions {_MAX_TRIES} times meanwhile")
+
+
+async def _find_earlier(connection: Connection, change: VersionChange[R_co]) -> R_co | None:
+    """Return the response to an earlier request with the same idempotency key.
+
+    Raises:
+        QueryError: `idempotency_key_reused`, the earlier request was another one.
+    """
+    query = change.query
+    edit = await store.find_repeated(connection, query.track_id, query.idempotency_key, request_hash(query))
+    return await change.respond(connection, edit) if edit else None
 
 
 async def _insert(
