@@ -176,3 +176,17 @@ def checked_exchanges() -> Iterator[None]:
         patch.setattr(httpx.HTTPTransport, "handle_request", handle)
         patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle_async)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tls_context() -> Iterator[None]:
+    """Share a TLS context among the clients of a run: each would read all authorities, and that takes 30 ms."""
+    make = httpx.create_ssl_context
+    shared = make()
+
+    def create(verify: Any = True, **options: Any) -> Any:
+        return shared if verify is True and options.get("cert") is None else make(verify, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", create)
+        yield

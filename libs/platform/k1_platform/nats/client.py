@@ -70,6 +70,7 @@ def make_broker(
         log_level=logging.DEBUG,
         error_cb=_log_error,
         apply_types=False,
+        serializer=None,  # else FastStream makes a model for each handler, which nothing uses
         middlewares=(
             NatsTelemetryMiddleware(tracer_provider=tracer_provider),
             BusMetrics(registry, service),
