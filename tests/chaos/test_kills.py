@@ -54,10 +54,10 @@ def _accepted(response: httpx.Response) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "moment", "seed"),
     [
-        ("analysis", "live.job.*", 551),
+        pytest.param("analysis", "live.job.*", 551, marks=pytest.mark.long),
         ("analysis", "analysis.started", 552),
         ("catalogue", "analysis.completed", 553),
-        ("catalogue", "track.uploaded", 554),
+        pytest.param("catalogue", "track.uploaded", 554, marks=pytest.mark.long),
         ("ingest", "track.uploaded", 555),
     ],
 )
@@ -125,11 +125,13 @@ def test_ingest_killed_while_it_receives(system: System) -> None:
     assert system.upload_with_retry(data).json()["track_id"] == accepted["track_id"]
 
 
-@pytest.mark.parametrize("server", ["nats", "postgres", "s3", "mongo"])
-def test_a_server_killed_while_twenty_upload(system: System, server: str) -> None:
+@pytest.mark.parametrize(
+    "server", ["nats", "postgres", *(pytest.param(name, marks=pytest.mark.long) for name in ("s3", "mongo"))]
+)
+def test_a_server_killed_while_twelve_upload(system: System, server: str) -> None:
     """Every upload is either accepted and becomes ready exactly once, or is refused and can be sent again."""
     first = {"nats": 600, "postgres": 620, "s3": 640, "mongo": 660}[server]
-    bodies = [songs.song(first + n, seconds=4) for n in range(20)]
+    bodies = [songs.song(first + n, seconds=4) for n in range(12)]
     old = system.pid(server)
 
     def send(data: bytes) -> dict[str, Any] | None:

@@ -33,14 +33,8 @@ from tests.support import songs
 from tests.support.bus import connected_client, read_stream
 from tests.support.system import System, wait_for
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 PASSWORD = "violet otter plays cello"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _only_in_a_long_run(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--long"):
-        pytest.skip("takes minutes: ./k1 test tests/e2e/test_backup.py --long")
 
 
 @dataclass

@@ -25,6 +25,7 @@ from tests.support import songs
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.long
 PREVIOUS: Final = os.environ.get("K1_TEST_PREVIOUS", "9f6fd81a53d06e69031b9df5d561585fa9a5a353")
 """The commit of the release before; until there is a release, one that ran before migrations were added."""
 PACKAGES: Final = ("libs", "services", "simulator", "cli")

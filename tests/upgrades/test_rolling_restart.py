@@ -25,6 +25,7 @@ from tests.support.balancer import Balancer, running_balancer
 from tests.support.service_process import RunningService, running_service
 from tests.support.system import System, wait_for
 
+pytestmark = pytest.mark.long
 DRAIN_S = 1.0
 BUS_SERVICES = ("accounts", "webhooks", "telemetry", "deploy", "catalogue", "analysis")
 """Their first instance is that of the system, the second one that of the test."""

@@ -312,7 +312,7 @@ async def test_a_paused_leader_publishes_nothing_more(
     assert len(stamps) == len(set(stamps))
 
 
-@pytest.mark.parametrize("outage_s", [0.0, 8.0])
+@pytest.mark.parametrize("outage_s", [0.0, pytest.param(8.0, marks=pytest.mark.long)])
 async def test_a_broker_restart_causes_no_silence(
     broker: NatsServer, start: Start, fleet: list[FakeDevice], recorder: MessageRecorder, outage_s: float
 ) -> None:
