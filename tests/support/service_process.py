@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.support.checked_http import check_gateway
+from tests.support.fork_server import ForkedProcess
 from tests.support.waiting import PATIENCE_S, wait_until
 
 
@@ -22,7 +22,7 @@ class RunningService:
     """A service that has started."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: ForkedProcess
     log: Path
 
 
@@ -32,10 +32,8 @@ def running_service(
 ) -> Iterator[RunningService]:
     """Run `python -m k1_<name>` with these variables until the block ends; write its log to `folder`."""
     log = folder / f"{name}-{time.monotonic_ns()}.jsonl"
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"k1_{name}"], env={**os.environ, **environment}, stderr=file
-        )
+    log.touch()
+    process = ForkedProcess(f"k1_{name}", {**os.environ, **environment}, log)
     try:
         url = f"http://127.0.0.1:{_port(process, log)}"
         if wait_until_ready:
@@ -60,7 +58,7 @@ def log_entries(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
-def _port(process: subprocess.Popen[bytes], log: Path) -> int:
+def _port(process: ForkedProcess, log: Path) -> int:
     def listens_or_ended() -> list[int] | None:
         ports = [each["addresses"][0][1] for each in log_entries(log) if each["message"] == "listening"]
         ended = process.poll() is not None

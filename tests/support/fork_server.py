@@ -1,0 +1,131 @@
+"""Starts services as forks of one process that has imported what they share.
+
+The imports cost each start more than a second of processor time, and the tests start a hundred services. The server is
+`python -m tests.support.fork_server`: it reads one request a line and answers with one line.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from k1_cli.stack.zygote import SHARED_MODULES
+
+_PAUSE_S: Final = 0.005
+
+
+class ForkServer:
+    """The server as a test process uses it."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.fork_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            cwd=Path(__file__).parents[2],
+        )
+        self._lock = threading.Lock()
+
+    def ask(self, request: dict[str, Any]) -> Any:
+        """Send a request and return the answer."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with self._lock:
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+            return json.loads(stdout.readline())
+
+
+@cache
+def server() -> ForkServer:
+    """Return the server of this test process; it ends with this process."""
+    return ForkServer()
+
+
+class ForkedProcess:
+    """A process that the server forked; works as `subprocess.Popen` does."""
+
+    def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
+        """Run `python -m MODULE` with exactly this environment; its errors go to `log`."""
+        self.returncode: int | None = None
+        self.pid: int = server().ask({"start": module, "environment": dict(environment), "log": str(log)})
+
+    def poll(self) -> int | None:
+        """Return the exit code, a negative signal number, or None while it runs."""
+        if self.returncode is None:
+            self.returncode = server().ask({"poll": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            time.sleep(_PAUSE_S)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to stop, by SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve the requests of standard input until it is closed."""
+    for name in SHARED_MODULES:
+        importlib.import_module(name)
+    assert threading.active_count() == 1, "forking is not safe: a shared module has started a thread"
+    gc.collect()
+    gc.freeze()  # else the collector writes to the shared pages and so copies them
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "poll" in request:
+            pid, status = os.waitpid(request["poll"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if pid else None
+        else:
+            answer = os.fork() or _run_module(request["start"], request["environment"], request["log"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _run_module(module: str, environment: dict[str, str], log: str) -> NoReturn:
+    null = os.open(os.devnull, os.O_RDWR)
+    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for source, target in ((null, 0), (null, 1), (errors, 2)):
+        os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
