@@ -11,13 +11,13 @@ from nats.js.kv import KeyValue
 from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_platform.nats.client import Bus
 from k1_platform.processes.tasks import run_together
-from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.leader_lease import LeaderLease, LeadershipLostError
-from k1_telemetry.leader_session import LeaderSession, ReconcileAlarms
-from k1_telemetry.metrics import Metrics
-from k1_telemetry.presence_bucket import read_presence
-from k1_telemetry.publisher import EventPublisher
+from k1_telemetry.leadership.broker_clock import BrokerClock
+from k1_telemetry.leadership.lease import LeaderLease, LeadershipLostError
+from k1_telemetry.leadership.metrics import Metrics
+from k1_telemetry.leadership.presence_bucket import read_presence
+from k1_telemetry.leadership.publisher import EventPublisher
+from k1_telemetry.leadership.session import LeaderSession, ReconcileAlarms
 from k1_telemetry.store.device_counts import DeviceCounts
 
 LEADER_KEY: Final = "telemetry"

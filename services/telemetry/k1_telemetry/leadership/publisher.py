@@ -31,10 +31,10 @@ from k1_platform.nats.publisher import publish
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_telemetry.fleet.effects import Effects, FleetEvent
 from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.leader_lease import LeaderLease
-from k1_telemetry.metrics import Metrics
-from k1_telemetry.presence_bucket import presence_subject
-from k1_telemetry.throttle import Throttle
+from k1_telemetry.leadership.lease import LeaderLease
+from k1_telemetry.leadership.metrics import Metrics
+from k1_telemetry.leadership.presence_bucket import presence_subject
+from k1_telemetry.leadership.throttle import Throttle
 
 SOURCE: Final = "telemetry"
 PRESENCE_REFRESH_S: Final = 1.5

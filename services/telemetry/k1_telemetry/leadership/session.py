@@ -16,14 +16,14 @@ from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.tasks import run_together
-from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.fleet.presence import Watermark
-from k1_telemetry.handlers import Handler, MessageHandlers
+from k1_telemetry.leadership.broker_clock import BrokerClock
+from k1_telemetry.leadership.message_handlers import Handler, MessageHandlers
+from k1_telemetry.leadership.metrics import Metrics
+from k1_telemetry.leadership.publisher import EventPublisher
 from k1_telemetry.message_errors import explain
-from k1_telemetry.metrics import Metrics
-from k1_telemetry.publisher import EventPublisher
 from k1_telemetry.store.device_counts import DeviceCounts
 
 _BATCH_SIZE: Final = 1000

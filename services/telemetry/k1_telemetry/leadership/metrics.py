@@ -1,4 +1,4 @@
-"""Defines the Prometheus metrics of telemetry; labels are kinds and outcomes, never devices or tracks."""
+"""Defines the Prometheus metrics of presence and alarms; labels are kinds and outcomes, never devices or tracks."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
