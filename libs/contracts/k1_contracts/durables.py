@@ -162,7 +162,7 @@ TELEMETRY_STORE = Durable(
     (DEVICE_READINGS.pattern,),
     ack_wait=timedelta(seconds=30),
     max_deliver=-1,
-    max_ack_pending=50_000,
+    max_ack_pending=100_000,
 )
 """All telemetry processes share it. It gives no message up: while the database is away, messages wait in the stream."""
 DEAD_LETTER_RELAY = Durable(

@@ -11,6 +11,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from k1_platform.nats import pull_consumer
+from k1_platform.nats.jetstream_api import acknowledge
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from tests.support.waiting import eventually
 
@@ -87,8 +88,9 @@ async def test_what_waits_for_acknowledgement_is_not_handed_over(
             messages += await next_messages()
         for _ in range(5):
             assert await puller.next() == PullResult([], None)
-        for message in messages:
-            await message.ack()
+        await messages[0].ack()
+        await acknowledge(nats_client, messages)
+        assert all(message.is_acked for message in messages)
         more = await eventually(next_messages, "the sixth message")
         assert [message.data for message in more] == [b"5"]
 

@@ -35,7 +35,7 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
     def create_session() -> LeaderSession:
         publisher: Any = SimpleNamespace(publish=publish)
         clock: Any = SimpleNamespace(now=lambda: at(0))
-        bus: Any = SimpleNamespace(client=None)
+        bus: Any = SimpleNamespace(client=SimpleNamespace(is_closed=False))
         counts: Any = SimpleNamespace(add=lambda _: None)
         metrics = Metrics(CollectorRegistry())
         return LeaderSession(
@@ -48,10 +48,7 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
             reconcile_alarms=keep_alarms,
         )
 
-    async def ack() -> None:
-        pass
-
-    hello: Any = SimpleNamespace(ack=ack, subject="device.k1-a.hello")
+    hello: Any = SimpleNamespace(is_acked=True, subject="device.k1-a.hello")
 
     def handle_hello(_: Any, effects: Effects) -> None:
         fleet.process_hello("k1-a", at(0), effects, now=at(0))

@@ -4,10 +4,12 @@ The rest of the system uses these functions instead of the raw subjects.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError
 from nats.js import JetStreamContext
 
 ANY_KEY: Final = "*"
@@ -42,6 +44,25 @@ async def request_messages(
     """Request up to `batch` messages of a consumer, delivered to `reply` until the request ends after `expires_s`."""
     body = json.dumps({"batch": batch, "expires": int(expires_s * 1e9)}).encode()
     await client.publish(_next_message_subject(stream, consumer), body, reply=reply)
+
+
+async def acknowledge(client: Client, messages: Iterable[Msg]) -> None:
+    """Acknowledge messages with one write, which takes a tenth of the time of `Msg.ack` for each.
+
+    Raises:
+        nats.errors.ConnectionClosedError: the client is closed; the messages will be delivered again.
+    """
+    if client.is_closed:
+        raise ConnectionClosedError
+    commands: list[str] = []
+    for message in messages:
+        if not message.is_acked:
+            message._ackd = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  as `Msg.ack` does
+            commands.append(f"PUB {message.reply} 0\r\n\r\n")
+    if commands:
+        # nats-py has no call that publishes several messages.
+        await client._send_command("".join(commands).encode())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        await client._flush_pending()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def take_message(client: Client, stream: str, consumer: str, *, timeout_s: float) -> Msg | None:

@@ -13,6 +13,7 @@ from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.client import Bus
 from k1_platform.nats.device_errors import DeviceErrors
+from k1_platform.nats.jetstream_api import acknowledge
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.tasks import run_together
@@ -96,8 +97,7 @@ class LeaderSession:
             for message in pulled.messages:
                 self._handle(message, handler, self._fleet.unpublished)
             await self._publish()
-        for message in pulled.messages:
-            await message.ack()
+        await acknowledge(self._bus.client, pulled.messages)
         self._device_counts.add(self._fleet.counts.by_device)
         self._metrics.add_counts(self._fleet.counts)
 

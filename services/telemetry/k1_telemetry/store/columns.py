@@ -1,7 +1,9 @@
 """Turns the messages of a batch into columns, sorted by device, track and time; pure."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -70,22 +72,27 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
     readings = [reading for message in messages for reading in message.readings]
     counts = [len(message.readings) for message in messages]
     devices: dict[str, int] = {}
-    tracks: dict[str | None, int] = {}
     device = np.repeat([devices.setdefault(each.device_id, len(devices)) for each in messages], counts)
-    track = np.array([tracks.setdefault(each.track_id, len(tracks)) for each in readings])
-    device_ts = np.array([each.ts for each in readings], dtype=np.float64)
+    track_ids = [each.track_id for each in readings]
+    tracks = {track_id: number for number, track_id in enumerate(dict.fromkeys(track_ids))}
+    track = _column(map(tracks.__getitem__, track_ids), np.int64, readings)
+    device_ts = _column([each.ts for each in readings], np.float64, readings)
     offset_ms = np.repeat([each.offset_ms for each in messages], counts)
     arrived_us = np.repeat(np.array([each.arrived_us for each in messages], dtype=np.int64), counts)
     corrected_us = np.rint((device_ts + offset_ms) * 1000).astype(np.int64)
     ts_us = np.minimum(corrected_us, arrived_us)
     order = np.lexsort((ts_us, track, device))
     metrics = {
-        name: np.array([getattr(each, name) for each in readings], dtype=_DTYPES[name])[order]
-        for name in METRICS
+        name: _column(map(attrgetter(name), readings), _DTYPES[name], readings)[order] for name in METRICS
     }
-    placed = [each.version is not None and each.position_ms is not None for each in readings]
-    version = [each.version if known else 0 for each, known in zip(readings, placed, strict=True)]
-    position_ms = [each.position_ms if known else 0.0 for each, known in zip(readings, placed, strict=True)]
+    version = _column([each.version or 0 for each in readings], np.int32, readings)
+    position_ms = _column(
+        [math.nan if each.position_ms is None else each.position_ms for each in readings],
+        np.float32,
+        readings,
+    )
+    unplaced = (version == 0) | np.isnan(position_ms)
+    version[unplaced], position_ms[unplaced] = 0, 0
     failed = [number for number, each in enumerate(readings) if each.error is not None]
     places = {int(old): new for new, old in enumerate(order)} if failed else {}
     return Columns(
@@ -95,9 +102,14 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
         track=track[order],
         ts_us=ts_us[order],
         device_ts=device_ts[order],
-        seq=np.array([each.seq for each in readings], dtype=np.int64)[order],
-        version=np.array(version, dtype=np.int32)[order],
-        position_ms=np.array(position_ms, dtype=np.float32)[order],
+        seq=_column([each.seq for each in readings], np.int64, readings)[order],
+        version=version[order],
+        position_ms=position_ms[order],
         metrics=metrics,
         errors={places[number]: readings[number].error or "" for number in failed},
     )
+
+
+def _column(values: Iterable[float], dtype: Any, readings: Sequence[Reading]) -> Column:
+    """Return one value of each reading; twice as fast as `np.array`, which looks for the type of each."""
+    return np.fromiter(values, dtype, len(readings))

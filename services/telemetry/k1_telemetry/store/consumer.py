@@ -23,6 +23,7 @@ from nats.errors import Error as NatsError
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_platform.nats.client import Bus
+from k1_platform.nats.jetstream_api import acknowledge
 from k1_platform.nats.pull_consumer import PullConsumer, PullError
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.backoff import BackoffSchedule
@@ -181,8 +182,7 @@ class SampleConsumer:
     async def _acknowledge(self, messages: list[Msg]) -> None:
         """Acknowledge stored messages. One whose acknowledgement is lost comes again, and the writer leaves it out."""
         try:
-            for message in messages:
-                await message.ack()
+            await acknowledge(self._bus.client, messages)
         except NatsError as error:
             _log.warning("cannot acknowledge samples", extra={"reason": repr(error)})
 

@@ -76,7 +76,7 @@ class Intake:
         arrived_ms = arrived_us / 1000
         offset_ms = self._clocks.update(device_id, readings[-1].ts, arrived_ms)
         oldest_ms = arrived_ms - offset_ms - MAX_AGE_MS
-        if len(readings) > 1 and min(reading.ts for reading in readings) < oldest_ms:
+        if len(readings) > 1 and min([reading.ts for reading in readings]) < oldest_ms:
             old = [reading for reading in readings if reading.ts < oldest_ms]
             readings = [reading for reading in readings if reading.ts >= oldest_ms]
             bad.append(_too_old(delivery, subject, arrived_us, old))
