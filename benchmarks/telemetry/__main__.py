@@ -3,10 +3,12 @@
 python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS] [PACKED]    500 devices; PACKED readings a message
 python -m benchmarks.telemetry growth                                      10, 100 and 1,000 devices
 python -m benchmarks.telemetry store [SECONDS]                             the store alone against a bare COPY
-python -m benchmarks.telemetry query [DEVICES]                             aggregates by minute over seven days
+python -m benchmarks.telemetry query [DEVICES] [FOLDER]                    aggregates by minute over seven days;
+                                                                           FOLDER keeps the tables for another run
 """
 
 import sys
+from pathlib import Path
 
 from benchmarks.telemetry import bus, query, store
 
@@ -17,6 +19,9 @@ DEFAULTS = (50_000, 60, 20)
 def main() -> None:
     """Run the benchmark that the command line names."""
     name, *rest = sys.argv[1:] or ["store"]
+    if name == "query":
+        query.run(int(rest[0]) if rest else 100, Path(rest[1]) if len(rest) > 1 else None)
+        return
     numbers = [float(each) for each in rest]
     if name == "rate":
         per_s, seconds, packed = [*numbers, *DEFAULTS[len(numbers) :]][:3]
@@ -25,8 +30,6 @@ def main() -> None:
         bus.run([bus.Load(devices, devices * 10, 1, 20) for devices in (10, 100, 1000)])
     elif name == "store":
         store.run(numbers[0] if numbers else 10)
-    elif name == "query":
-        query.run(int(numbers[0]) if numbers else 100)
     else:
         sys.exit(f"no benchmark {name!r}; there are rate, growth, store and query")
 
