@@ -11,7 +11,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from k1_platform.nats import pull_consumer
-from k1_platform.nats.jetstream_api import acknowledge
+from k1_platform.nats.bulk import acknowledge
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from tests.support.waiting import eventually
 

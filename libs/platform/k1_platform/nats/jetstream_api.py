@@ -4,17 +4,19 @@ The rest of the system uses these functions instead of the raw subjects.
 """
 
 import json
-from collections.abc import Iterable
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError
 from nats.js import JetStreamContext
 
 ANY_KEY: Final = "*"
 """Stands for every key that has no dot, in the subject of a subscription."""
 _ACKNOWLEDGEMENT_PREFIX: Final = "$JS.ACK."
+_V1_PARTS: Final = 9
+"""The parts of a reply subject whose account has no domain; otherwise it has two more in front."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_WITHOUT_WAITING: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
 
 
@@ -38,31 +40,35 @@ def is_delivery(message: Msg) -> bool:
     return (message.reply or "").startswith(_ACKNOWLEDGEMENT_PREFIX)
 
 
+class DeliveryInfo(NamedTuple):
+    """What the reply subject of a delivered message says about it."""
+
+    number: int
+    """Which delivery it is, from 1."""
+    sequence: int
+    """The number of the message in its stream."""
+    arrived_us: int
+    """When the broker received it, in microseconds since 1970."""
+
+    @property
+    def arrived(self) -> datetime:
+        """Return when the broker received the message."""
+        return _EPOCH + timedelta(microseconds=self.arrived_us)
+
+
+def delivery_info(message: Msg) -> DeliveryInfo:
+    """Return what the reply subject of a message says; several times as fast as `Msg.metadata`, which reads all of it."""
+    parts = message.reply.split(".")
+    first = 4 if len(parts) == _V1_PARTS else 6
+    return DeliveryInfo(int(parts[first]), int(parts[first + 1]), int(parts[first + 3]) // 1000)
+
+
 async def request_messages(
     client: Client, stream: str, consumer: str, *, batch: int, expires_s: float, reply: str
 ) -> None:
     """Request up to `batch` messages of a consumer, delivered to `reply` until the request ends after `expires_s`."""
     body = json.dumps({"batch": batch, "expires": int(expires_s * 1e9)}).encode()
     await client.publish(_next_message_subject(stream, consumer), body, reply=reply)
-
-
-async def acknowledge(client: Client, messages: Iterable[Msg]) -> None:
-    """Acknowledge messages with one write, which takes a tenth of the time of `Msg.ack` for each.
-
-    Raises:
-        nats.errors.ConnectionClosedError: the client is closed; the messages will be delivered again.
-    """
-    if client.is_closed:
-        raise ConnectionClosedError
-    commands: list[str] = []
-    for message in messages:
-        if not message.is_acked:
-            message._ackd = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  as `Msg.ack` does
-            commands.append(f"PUB {message.reply} 0\r\n\r\n")
-    if commands:
-        # nats-py has no call that publishes several messages.
-        await client._send_command("".join(commands).encode())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        await client._flush_pending()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def take_message(client: Client, stream: str, consumer: str, *, timeout_s: float) -> Msg | None:

@@ -11,11 +11,10 @@ from k1_contracts.messages.telemetry import (
     DeviceOffline,
     DeviceOnline,
     LiveEvent,
-    LiveSample,
     Presence,
 )
 from k1_telemetry.fleet.alarms import AlarmTracker
-from k1_telemetry.fleet.effects import Effects, FleetEvent, RejectedMessage
+from k1_telemetry.fleet.effects import Effects, FleetEvent, NewestReading, RejectedMessage
 from k1_telemetry.fleet.presence import MAX_AGE, SILENCE_TIMEOUT, PresenceTracker, Session, Watermark
 from k1_telemetry.fleet.readings import Fault, Reading, assign_times, decode
 from k1_telemetry.fleet.sequences import NEXT, SequenceResult, SequenceStatus, SequenceTracker
@@ -104,7 +103,7 @@ class Fleet:
                 newest = reading, at
                 self._apply_reading(device, reading, at, effects)
         if newest is not None:
-            effects.live_samples.append(_live_sample(device_id, *newest))
+            effects.newest_readings.append(NewestReading(device_id, *newest))
 
     def process_hello(self, device_id: str, at: datetime, effects: Effects, *, now: datetime) -> None:
         """Process a hello of a device."""
@@ -200,19 +199,6 @@ class Fleet:
                 effects.presence_changed[alarm.device_id] = None
             if track_id is not None:
                 effects.live_events.append((track_id, _live_event("alarm", alarm)))
-
-
-def _live_sample(device_id: str, reading: Reading, at: datetime) -> LiveSample:
-    return LiveSample(
-        timestamp=at,
-        device_id=device_id,
-        track_id=reading.track_id,
-        drift_ms=reading.drift_ms,
-        cpu_pct=reading.cpu_pct,
-        temp_c=reading.temp_c,
-        fps=reading.fps,
-        error=reading.error,
-    )
 
 
 def _silence_alarm(session: Session, track_id: str | None, at: datetime) -> DeviceAlarm:

@@ -28,6 +28,8 @@ class BrokerClock:
         """Create a clock that reads the broker's time from the state of `durable`."""
         self._client, self._durable = client, durable
         self._samples: deque[tuple[float, datetime]] = deque(maxlen=_SAMPLE_COUNT)
+        self._origin: datetime
+        """The broker's time at the monotonic time 0, by the fastest of these measurements."""
 
     async def measure(self) -> None:
         """Request the broker's time once.
@@ -46,11 +48,11 @@ class BrokerClock:
         broker_time = datetime.fromisoformat(json.loads(info)["ts"])
         midpoint = (sent + received) / 2
         self._samples.append((received - sent, broker_time.astimezone(UTC) - timedelta(seconds=midpoint)))
+        _, self._origin = min(self._samples)
 
     def at(self, monotonic_s: float) -> datetime:
         """Return the broker's time at a monotonic time; `measure` must have succeeded once."""
-        _, origin = min(self._samples)
-        return origin + timedelta(seconds=monotonic_s)
+        return self._origin + timedelta(seconds=monotonic_s)
 
     def now(self) -> datetime:
         """Return the broker's current time."""

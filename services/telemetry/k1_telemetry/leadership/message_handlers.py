@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from k1_contracts import subjects
 from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.deploy.device_link import DEVICE_ID
+from k1_platform.nats.jetstream_api import delivery_info
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership.broker_clock import BrokerClock
@@ -42,11 +43,11 @@ class MessageHandlers:
         if not DEVICE_ID.fullmatch(device_id):
             self.fleet.counts.readings["malformed"] += 1
             return
-        metadata, now = message.metadata, self.clock.now()
-        self.metrics.lag.observe(max((now - metadata.timestamp).total_seconds(), 0.0))
-        redelivered = metadata.num_delivered > 1
+        delivery, now = delivery_info(message), self.clock.now()
+        arrived = delivery.arrived
+        self.metrics.lag.observe(max((now - arrived).total_seconds(), 0.0))
         self.fleet.process_readings(
-            device_id, message.data, metadata.timestamp, effects, now=now, redelivered=redelivered
+            device_id, message.data, arrived, effects, now=now, redelivered=delivery.number > 1
         )
 
     def handle_announcement(self, message: Msg, effects: Effects) -> None:
@@ -55,7 +56,7 @@ class MessageHandlers:
         The subject is enough: the broker lets a device publish only under its own id. `deploy` reads the hello.
         """
         _, device_id, announcement = subjects.original(message.subject).split(".")
-        at = message.metadata.timestamp
+        at = delivery_info(message).arrived
         if not DEVICE_ID.fullmatch(device_id):
             return
         if announcement == "bye":

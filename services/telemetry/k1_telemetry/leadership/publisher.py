@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Final
 
 from nats.js.kv import KV_DEL, KV_OP
@@ -23,13 +24,13 @@ from k1_contracts.messages.telemetry import (
     DeviceAlarm,
     DeviceOffline,
     DeviceOnline,
-    LiveSample,
 )
 from k1_platform.errors import TransientError
+from k1_platform.nats.bulk import publish_all
 from k1_platform.nats.client import Bus
 from k1_platform.nats.publisher import publish
 from k1_platform.processes.backoff import BackoffSchedule
-from k1_telemetry.fleet.effects import Effects, FleetEvent
+from k1_telemetry.fleet.effects import Effects, FleetEvent, NewestReading, live_sample
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership.lease import LeaderLease
 from k1_telemetry.leadership.metrics import Metrics
@@ -51,7 +52,7 @@ class EventPublisher:
     def __init__(self, bus: Bus, lease: LeaderLease, metrics: Metrics, rng: random.Random) -> None:
         """Create a publisher; `rng` adds jitter to the retries."""
         self._bus, self._lease, self._metrics, self._rng = bus, lease, metrics, rng
-        self._throttle = Throttle[LiveSample]()
+        self._throttle = Throttle[NewestReading]()
         self._presence_written_s: OrderedDict[str, float] = OrderedDict()
 
     async def publish(self, effects: Effects, fleet: Fleet) -> None:
@@ -63,9 +64,11 @@ class EventPublisher:
             LeadershipLostError: some effects may not be published; the new leader publishes its own.
         """
         self._lease.require()
-        samples, effects.live_samples = effects.live_samples, []  # live data is not published twice
-        for sample in samples:
-            await self._publish_or_hold(sample)
+        readings, effects.newest_readings = effects.newest_readings, []  # live data is not published twice
+        now_s = time.monotonic()
+        passed = [each for each in readings if self._throttle.offer(each.device_id, each, now_s)]
+        self._metrics.live.labels("held").inc(len(readings) - len(passed))
+        await self._publish_live(passed)
         await self._publish_events(effects.events)
         for device_id in effects.presence_removed:
             await self._remove_presence(device_id)
@@ -76,9 +79,10 @@ class EventPublisher:
 
     async def publish_held_samples(self) -> None:
         """Publish the newest samples that the throttle held and now passes."""
-        for _, sample in self._throttle.due(time.monotonic()):
+        due = [each for _, each in self._throttle.due(time.monotonic())]
+        if due:
             self._lease.require()
-            await self._publish_live(sample)
+            await self._publish_live(due)
 
     async def refresh_presence(self, fleet: Fleet, *, all_devices: bool = False) -> None:
         """Write the presence entries that are due, or schedule all devices first, so that no entry expires.
@@ -95,18 +99,15 @@ class EventPublisher:
         for device_id in [device_id for device_id, at_s in self._presence_written_s.items() if at_s <= due_s]:
             await self._write_presence(fleet, device_id)
 
-    async def _publish_or_hold(self, sample: LiveSample) -> None:
-        if self._throttle.offer(sample.device_id, sample, time.monotonic()):
-            await self._publish_live(sample)
-        else:
-            self._metrics.live.labels("held").inc()
-
-    async def _publish_live(self, sample: LiveSample) -> None:
-        body = sample.to_json()
-        await self._bus.client.publish(LIVE_READING.subject_for(sample.device_id), body)
-        if sample.track_id is not None:
-            await self._bus.client.publish(LIVE_TRACK.subject_for(sample.track_id), body)
-        self._metrics.live.labels("published").inc()
+    async def _publish_live(self, readings: Sequence[NewestReading]) -> None:
+        messages: list[tuple[str, bytes]] = []
+        for device_id, reading, at in readings:
+            body = live_sample(device_id, reading, at).to_json()
+            messages.append((LIVE_READING.subject_for(device_id), body))
+            if reading.track_id is not None:
+                messages.append((LIVE_TRACK.subject_for(reading.track_id), body))
+        await publish_all(self._bus.client, messages)
+        self._metrics.live.labels("published").inc(len(readings))
 
     async def _write_presence(self, fleet: Fleet, device_id: str) -> None:
         presence = fleet.presence(device_id)

@@ -5,15 +5,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 from nats.aio.msg import Msg
 
 from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.telemetry import Presence
+from k1_platform.nats.bulk import acknowledge
 from k1_platform.nats.client import Bus
 from k1_platform.nats.device_errors import DeviceErrors
-from k1_platform.nats.jetstream_api import acknowledge
+from k1_platform.nats.jetstream_api import delivery_info
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.tasks import run_together
@@ -110,7 +112,9 @@ class LeaderSession:
 
     def _advance_watermark(self, pulled: PullResult) -> None:
         if pulled.messages:
-            self._watermark.advance(max(message.metadata.timestamp for message in pulled.messages))
+            self._watermark.advance(
+                max(map(delivery_info, pulled.messages), key=attrgetter("arrived_us")).arrived
+            )
         if pulled.complete_until_s is not None:
             self._watermark.advance(self._clock.at(pulled.complete_until_s))
 

@@ -85,15 +85,10 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
     metrics = {
         name: _column(map(attrgetter(name), readings), _DTYPES[name], readings)[order] for name in METRICS
     }
-    version = _column([each.version or 0 for each in readings], np.int32, readings)
-    position_ms = _column(
-        [math.nan if each.position_ms is None else each.position_ms for each in readings],
-        np.float32,
-        readings,
-    )
-    unplaced = (version == 0) | np.isnan(position_ms)
-    version[unplaced], position_ms[unplaced] = 0, 0
-    failed = [number for number, each in enumerate(readings) if each.error is not None]
+    version, position_ms = _places(readings)
+    errors = [each.error for each in readings]
+    has_errors = errors.count(None) < len(errors)
+    failed = [number for number, error in enumerate(errors) if error is not None] if has_errors else []
     places = {int(old): new for new, old in enumerate(order)} if failed else {}
     return Columns(
         devices=list(devices),
@@ -106,8 +101,21 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
         version=version[order],
         position_ms=position_ms[order],
         metrics=metrics,
-        errors={places[number]: readings[number].error or "" for number in failed},
+        errors={places[number]: errors[number] or "" for number in failed},
     )
+
+
+def _places(readings: Sequence[Reading]) -> tuple[Column, Column]:
+    """Return version and position of each reading, both 0 where one is not known."""
+    versions = [each.version for each in readings]
+    if versions.count(None) == len(versions):
+        return np.zeros(len(versions), np.int32), np.zeros(len(versions), np.float32)
+    version = _column((each or 0 for each in versions), np.int32, readings)
+    positions = (math.nan if each.position_ms is None else each.position_ms for each in readings)
+    position_ms = _column(positions, np.float32, readings)
+    unplaced = (version == 0) | np.isnan(position_ms)
+    version[unplaced], position_ms[unplaced] = 0, 0
+    return version, position_ms
 
 
 def _column(values: Iterable[float], dtype: Any, readings: Sequence[Reading]) -> Column:

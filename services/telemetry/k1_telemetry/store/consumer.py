@@ -22,21 +22,22 @@ from nats.errors import Error as NatsError
 
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
+from k1_platform.nats.bulk import acknowledge
 from k1_platform.nats.client import Bus
-from k1_platform.nats.jetstream_api import acknowledge
+from k1_platform.nats.jetstream_api import DeliveryInfo
 from k1_platform.nats.pull_consumer import PullConsumer, PullError
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.tasks import is_set_within, run_together
 from k1_telemetry.store.columns import SampleMessage
-from k1_telemetry.store.intake import BadSamples, Delivery, Intake
+from k1_telemetry.store.intake import BadSamples, Intake
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.quarantine import Quarantine
 from k1_telemetry.store.writer import BatchWriter
 
 _MAX_ROWS: Final = 50_000
 """A batch with more readings is complete."""
-_INTERVAL_S: Final = 0.5
+_INTERVAL_S: Final = 1.0
 """The shortest time between the beginnings of two batches that are not complete."""
 _PULL_MESSAGES: Final = 2000
 """How many messages with one reading a pull asks for."""
@@ -189,7 +190,7 @@ class SampleConsumer:
 
 def _unstorable(message: SampleMessage, error: Exception) -> BadSamples:
     return BadSamples(
-        Delivery(1, message.sequence, message.arrived_us),
+        DeliveryInfo(1, message.sequence, message.arrived_us),
         DEVICE_READINGS.subject_for(message.device_id),
         message.arrived_us,
         "not_storable",
