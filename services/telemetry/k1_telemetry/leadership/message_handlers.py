@@ -39,6 +39,8 @@ class MessageHandlers:
 
     def handle_readings(self, message: Msg, effects: Effects) -> None:
         """Pass the readings of one message to the fleet and measure their lag."""
+        if not TELEMETRY_SAMPLES.receives(message.subject):
+            return
         device_id = subjects.original(message.subject).partition(".")[2]
         if not DEVICE_ID.fullmatch(device_id):
             self.fleet.counts.readings["malformed"] += 1

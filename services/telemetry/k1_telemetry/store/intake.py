@@ -9,6 +9,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
+from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.deploy.device_link import DEVICE_ID
 from k1_platform.nats.jetstream_api import DeliveryInfo, delivery_info
 from k1_telemetry.fleet.effects import RejectedMessage
@@ -41,7 +42,9 @@ class Intake:
         self._clocks = DeviceClocks()
 
     def read(self, message: Msg) -> tuple[SampleMessage | None, list[BadSamples]]:
-        """Return the valid readings of a message, and the bad ones by reason."""
+        """Return the valid readings of a message, and the bad ones by reason; nothing of a message for another durable."""
+        if not TELEMETRY_STORE.receives(message.subject):
+            return None, []
         delivery = delivery_info(message)
         headers = message.headers
         redriven = headers is not None and ARRIVED_HEADER in headers
