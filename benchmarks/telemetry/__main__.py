@@ -1,7 +1,8 @@
 """Runs one of the benchmarks of telemetry and prints its table.
 
-python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS] [PACKED]    500 devices; PACKED readings a message
-python -m benchmarks.telemetry growth                                      10, 100 and 1,000 devices
+python -m benchmarks.telemetry rate [READINGS_PER_S] [SECONDS] [PACKED] [PROCESSES]
+                                                                           500 devices; PACKED readings a message
+python -m benchmarks.telemetry growth [SECONDS]                            10, 100 and 1,000 devices
 python -m benchmarks.telemetry store [SECONDS]                             the store alone against a bare COPY
 python -m benchmarks.telemetry query [DEVICES] [FOLDER]                    aggregates by minute over seven days;
                                                                            FOLDER keeps the tables for another run
@@ -13,7 +14,7 @@ from pathlib import Path
 from benchmarks.telemetry import bus, query, store
 
 DEVICES = 500
-DEFAULTS = (50_000, 60, 20)
+DEFAULTS = (50_000, 60, 20, 1)
 
 
 def main() -> None:
@@ -24,10 +25,12 @@ def main() -> None:
         return
     numbers = [float(each) for each in rest]
     if name == "rate":
-        per_s, seconds, packed = [*numbers, *DEFAULTS[len(numbers) :]][:3]
-        bus.run([bus.Load(DEVICES, per_s, int(packed), seconds)])
+        per_s, seconds, packed, processes = [*numbers, *DEFAULTS[len(numbers) :]][:4]
+        bus.run([bus.Load(DEVICES, per_s, int(packed), seconds, int(processes))])
     elif name == "growth":
-        bus.run([bus.Load(devices, devices * 10, 1, 20) for devices in (10, 100, 1000)])
+        bus.run(
+            [bus.Load(devices, devices * 10, 1, numbers[0] if numbers else 20) for devices in (10, 100, 1000)]
+        )
     elif name == "store":
         store.run(numbers[0] if numbers else 10)
     else:

@@ -78,6 +78,7 @@ async def _measure(
         peak = max(peak, *(each.memory_info().rss / MIB for each in processes))
         await asyncio.sleep(POLL_S)
     done_s = time.perf_counter()
+    took_all_s = done_s - ended_s + took_s
     used_s = sum(sum(each.cpu_times()[:2]) for each in processes) - cpu_s
     row = await connection.fetchrow(
         "SELECT count(*) AS rows, count(DISTINCT (device_id, seq)) AS different FROM telemetry.samples"
@@ -87,7 +88,7 @@ async def _measure(
     return [
         f"{load.devices}", f"{load.packed}", f"{load.processes}", f"{load.per_s:,.0f}", f"{sent / took_s:,.0f}",
         f"{sent:,}", f"{sent - row['different']:,}", f"{row['rows'] - row['different']:,}",
-        f"{done_s - ended_s:.1f}", f"{sent / (done_s - begun_s):,.0f}", f"{used_s / (done_s - begun_s):.0%}",
+        f"{done_s - ended_s:.1f}", f"{sent / took_all_s:,.0f}", f"{used_s / (done_s - begun_s):.0%}",
         f"{peak:.0f}", f"{os.getloadavg()[0]:.1f}",
     ]  # fmt: skip
 
