@@ -23,9 +23,12 @@ from k1_telemetry.leadership.session import LeaderSession
 from services.telemetry.tests.samples import at
 
 
-async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
+async def test_the_next_session_publishes_what_the_last_one_could_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The lease expires and is acquired again: the event that the device is online is published once."""
     fleet, published, lost = Fleet(), list[Any](), True
+    monkeypatch.setattr("k1_telemetry.leadership.session.acknowledge", nothing)
 
     async def publish(effects: Effects, _: Fleet) -> None:
         if lost:
@@ -35,7 +38,7 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
     def create_session() -> LeaderSession:
         publisher: Any = SimpleNamespace(publish=publish)
         clock: Any = SimpleNamespace(now=lambda: at(0))
-        bus: Any = SimpleNamespace(client=SimpleNamespace(is_closed=False))
+        bus: Any = SimpleNamespace(client=None)
         counts: Any = SimpleNamespace(add=lambda _: None)
         metrics = Metrics(CollectorRegistry())
         return LeaderSession(
@@ -45,10 +48,10 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
             clock,
             metrics,
             device_counts=counts,
-            reconcile_alarms=keep_alarms,
+            reconcile_alarms=nothing,
         )
 
-    hello: Any = SimpleNamespace(is_acked=True, subject="device.k1-a.hello")
+    hello: Any = SimpleNamespace(reply="", subject="device.k1-a.hello")
 
     def handle_hello(_: Any, effects: Effects) -> None:
         fleet.process_hello("k1-a", at(0), effects, now=at(0))
@@ -62,8 +65,8 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
     assert [(event.device_id, event.at) for event in published] == [("k1-a", at(0))]
 
 
-async def keep_alarms(*_: object) -> None:
-    """Compare nothing: these sessions have no database."""
+async def nothing(*_: object) -> None:
+    """Do nothing: these sessions have neither broker nor database."""
 
 
 class Watcher:

@@ -23,16 +23,22 @@ async def publish_all(client: Client, messages: Iterable[tuple[str, bytes]]) -> 
     )
 
 
-async def acknowledge(client: Client, messages: Iterable[Msg]) -> None:
-    """Acknowledge the messages that are not acknowledged yet.
+async def acknowledge(client: Client, replies: Iterable[str]) -> None:
+    """Acknowledge delivered messages by their reply subjects; once more does no harm.
 
     Raises:
         nats.errors.Error: as `Client.publish`; the messages will be delivered again.
     """
-    waiting = [message for message in messages if not message.is_acked]
-    await publish_all(client, ((message.reply, b"") for message in waiting))
-    for message in waiting:
-        message._ackd = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  as `Msg.ack` does
+    await publish_all(client, ((reply, Msg.Ack.Ack) for reply in replies))
+
+
+async def reject(client: Client, replies: Iterable[str]) -> None:
+    """Have messages delivered again at once, also to another process; not those that are acknowledged.
+
+    Raises:
+        nats.errors.Error: as `Client.publish`; the messages will be delivered again later.
+    """
+    await publish_all(client, ((reply, Msg.Ack.Nak) for reply in replies))
 
 
 async def _send(client: Client, commands: bytes) -> None:

@@ -99,7 +99,7 @@ class LeaderSession:
             for message in pulled.messages:
                 self._handle(message, handler, self._fleet.unpublished)
             await self._publish()
-        await acknowledge(self._bus.client, pulled.messages)
+        await acknowledge(self._bus.client, [message.reply for message in pulled.messages])
         self._device_counts.add(self._fleet.counts.by_device)
         self._metrics.add_counts(self._fleet.counts)
 

@@ -22,7 +22,7 @@ from nats.errors import Error as NatsError
 
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
-from k1_platform.nats.bulk import acknowledge
+from k1_platform.nats.bulk import acknowledge, reject
 from k1_platform.nats.client import Bus
 from k1_platform.nats.jetstream_api import DeliveryInfo
 from k1_platform.nats.pull_consumer import PullConsumer, PullError
@@ -50,7 +50,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Batch:
-    deliveries: list[Msg] = field(default_factory=list[Msg])
+    replies: list[str] = field(default_factory=list[str])
+    """Where each message is acknowledged. The messages themselves would double the memory."""
     samples: list[SampleMessage] = field(default_factory=list[SampleMessage])
     bad: list[BadSamples] = field(default_factory=list[BadSamples])
     rows: int = 0
@@ -80,9 +81,7 @@ class SampleConsumer:
             await run_together(self._collect(), self._write_batches())
         finally:
             with suppress(NatsError):
-                for message in [*self._writing.deliveries, *self._batch.deliveries]:
-                    if not message.is_acked:
-                        await message.nak()
+                await reject(self._bus.client, [*self._writing.replies, *self._batch.replies])
 
     async def _collect(self) -> NoReturn:
         async with PullConsumer(
@@ -101,9 +100,9 @@ class SampleConsumer:
                     continue
                 for message in pulled.messages:
                     self._add(message)
-                if self._batch.deliveries:
+                if self._batch.replies:
                     # Fewer messages where they are packed, so that no pull brings far more than a batch.
-                    mean = max(self._batch.rows / len(self._batch.deliveries), 1)
+                    mean = max(self._batch.rows / len(self._batch.replies), 1)
                     puller.batch = max(round(_PULL_MESSAGES / mean), _MIN_PULL_MESSAGES)
                     self._collected.set()
                 if self._batch.is_complete:
@@ -114,7 +113,7 @@ class SampleConsumer:
     def _add(self, message: Msg) -> None:
         samples, bad = self._intake.read(message)
         batch = self._batch
-        batch.deliveries.append(message)
+        batch.replies.append(message.reply)
         batch.bad += bad
         if samples is not None:
             batch.samples.append(samples)
@@ -129,7 +128,7 @@ class SampleConsumer:
             self._complete.clear()
             self._taken.set()
             await self._write(self._writing)
-            await self._acknowledge(self._writing.deliveries)
+            await self._acknowledge(self._writing.replies)
             self._writing = _Batch()
             await is_set_within(self._complete, max(begun_s + _INTERVAL_S - time.monotonic(), 0))
 
@@ -180,10 +179,10 @@ class SampleConsumer:
             else:
                 return
 
-    async def _acknowledge(self, messages: list[Msg]) -> None:
+    async def _acknowledge(self, replies: list[str]) -> None:
         """Acknowledge stored messages. One whose acknowledgement is lost comes again, and the writer leaves it out."""
         try:
-            await acknowledge(self._bus.client, messages)
+            await acknowledge(self._bus.client, replies)
         except NatsError as error:
             _log.warning("cannot acknowledge samples", extra={"reason": repr(error)})
 

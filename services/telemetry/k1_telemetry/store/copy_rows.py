@@ -48,7 +48,7 @@ def encode_rows(columns: Columns) -> bytes:
     track_lengths = np.array([_NULL if each is None else len(each) for each in columns.tracks])[columns.track]
     error_free = np.ones(len(columns), dtype=bool)
     error_free[list(columns.errors)] = False
-    parts = [_HEADER]
+    parts: list[bytes | bytearray] = [_HEADER]
     placed = columns.version > 0
     kinds = (device_lengths * _MAX_LENGTH + track_lengths - _NULL) * 2 + placed
     parts += (
@@ -76,7 +76,7 @@ def _layout(*, device_id: int, track_id: int, error: int, has_place: bool) -> np
     return np.dtype(fields)
 
 
-def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes | None = None) -> bytes:
+def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes | None = None) -> bytearray:
     """Return the chosen rows, whose texts have the same lengths, and which have the same error or none, and a place or none."""
     texts = {
         "device_id": _texts(columns.devices, columns.device[chosen]),
@@ -100,14 +100,13 @@ def _encode_alike(columns: Columns, chosen: npt.NDArray[np.intp], error: bytes |
     empty = _empty_row(**lengths, has_place=has_place)
     if error:
         empty["error"] = error
-    blocks: list[bytes] = []
+    encoded = bytearray(empty.tobytes()) * len(chosen)
+    rows = np.frombuffer(encoded, dtype=empty.dtype)
     for start in range(0, len(chosen), _BLOCK):
-        end = min(start + _BLOCK, len(chosen))
-        rows = np.frombuffer(bytearray(empty.tobytes()) * (end - start), dtype=empty.dtype)
+        block = slice(start, start + _BLOCK)
         for name, each in values.items():
-            rows[name] = each[start:end]
-        blocks.append(rows.tobytes())
-    return b"".join(blocks)
+            rows[name][block] = each[block]
+    return encoded
 
 
 def _empty_row(*, device_id: int, track_id: int, error: int, has_place: bool) -> npt.NDArray[Any]:
