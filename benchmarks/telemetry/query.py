@@ -1,4 +1,4 @@
-"""Measures aggregates by minute over seven days, from the rollup of 1 min and from the samples.
+"""Measures aggregates by minute over seven days, from the rollup of 1 min and from the samples, and the drift of a song.
 
 Fills the tables by COPY with one sample a second of each device; the rollup is made by the code of the store.
 """
@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -20,8 +21,11 @@ import uvloop
 
 from benchmarks.figures import markdown_table, percentile_95
 from benchmarks.telemetry.servers import Servers, running_servers
+from k1_contracts.genesis import Section
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_telemetry.database import ROLLUPS
+from k1_telemetry.drift.drift_store import DriftStore
+from k1_telemetry.drift.song_plan import SongPlan
 from k1_telemetry.store.columns import Columns
 from k1_telemetry.store.copy_rows import COLUMN_NAMES, encode_rows
 from k1_telemetry.store.partitions import ensure_partitions
@@ -30,6 +34,7 @@ from k1_telemetry.store.rollups import summarise
 DAYS = 7
 CHUNK_S = 3600
 REPEATS = 20
+DRIFT_REPEATS = 3
 PARTITIONS = """
     SELECT inhrelid::regclass::text AS name FROM pg_inherits
     WHERE inhparent IN ('telemetry.samples'::regclass, 'telemetry.rollup_1m'::regclass)
@@ -50,6 +55,8 @@ ROLLUP_TIMES, SAMPLES_TIMES = "bucket >= $1 AND bucket < $2", "ts >= $1 AND ts <
 ROLLUP_TOTAL = "SELECT sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.rollup_1m WHERE {} {}"
 SAMPLES_TOTAL = "SELECT avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {}"
 WEEK_H, HOUR_H = DAYS * 24, 1
+DRIFT_H = (1, 24, WEEK_H)
+SONG_S, SECTION_S, BEAT_MS = 240, 30, 500.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def chunks(devices: int, since: datetime) -> Iterator[Columns]:
             device_ts=second * 1000.0,
             seq=hour * CHUNK_S + second,
             version=np.ones(count, dtype=np.int64),
-            position_ms=second * 1000,
+            position_ms=second % SONG_S * 1000,
             metrics={
                 "drift_ms": rng.normal(0, 8, count).astype(np.float32),
                 "cpu_pct": rng.uniform(20, 60, count).astype(np.float32),
@@ -148,6 +155,24 @@ async def _times_ms(pool: Pool, query: str, since: datetime, until: datetime, re
     return times[1:]  # the first reads from disk
 
 
+async def _time_drift(pool: Pool, since: datetime, until: datetime) -> list[str]:
+    edges_ms = [1000.0 * second for second in range(0, SONG_S + 1, SECTION_S)]
+    sections = [
+        Section(start_ms=start, end_ms=end, label="verse", confidence=0.8, energy=0.5)
+        for start, end in pairwise(edges_ms)
+    ]
+    beats = np.arange(0, SONG_S * 1000, BEAT_MS).tolist()
+    plan = SongPlan(SONG_S * 1000.0, sections, beats, None, is_by_person=False)
+    times_ms: list[float] = []
+    readings = 0
+    for _ in range(DRIFT_REPEATS + 1):
+        begun_s = time.perf_counter()
+        cells = await DriftStore(pool).read(TRACK, 1, plan, since, until)
+        times_ms.append((time.perf_counter() - begun_s) * 1e3)
+        readings = cells.kinds["joined"]
+    return [f"{readings:,}", f"{median(times_ms[1:]):,.0f}", f"{median(times_ms[1:]) * 1e3 / readings:.2f}"]
+
+
 async def _fill_once(servers: Servers, devices: int) -> None:
     until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     since = until - timedelta(days=DAYS)
@@ -179,7 +204,9 @@ async def _measure(servers: Servers) -> None:
             slow = await _times_ms(pool, query.samples, begin, until, 1)
             times = (f"{median(fast):.1f}", f"{percentile_95(fast):.1f}", f"{median(slow):,.0f}")
             rows.append([query.name, *times, f"{median(slow) / median(fast):,.0f}"])
+        drifts = [await _time_drift(pool, until - timedelta(hours=hours), until) for hours in DRIFT_H]
     print(markdown_table(["query", "rollup: median ms", "p95 ms", "samples: ms", "ratio"], rows))
+    print(markdown_table(["drift of a song, readings", "ms", "microseconds a reading"], drifts))
     print(f"load {os.getloadavg()[0]:.1f}", flush=True)
 
 
