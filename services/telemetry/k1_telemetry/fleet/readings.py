@@ -23,6 +23,7 @@ MAX_SPREAD: Final = timedelta(seconds=5)
 _INT64: Final = 2**63 - 1
 _INT32: Final = 2**31 - 1
 _TRACK_ID: Final = r"^trk_[0-9A-HJKMNP-TV-Z]{26}\Z"
+_TRACK_ID_LENGTH: Final = 30
 _MAX_TRACKS: Final = 4096
 """How many ids are remembered as right or wrong."""
 
@@ -33,7 +34,8 @@ Fault = Literal["malformed", "invalid", "too_many"]
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """The same as `k1_contracts.messages.telemetry.TelemetrySample`, for msgspec, which decodes it many times as fast.
 
-    `track_id` has no pattern here, because the decoder would need longer for it than for everything else.
+    `track_id` has no pattern here, because the decoder would need longer for it than for everything else. Its length is
+    limited, because ids are remembered.
     """
 
     ts: Annotated[float, Meta(ge=-1e15, le=1e15)]
@@ -44,7 +46,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     fps: Annotated[float, Meta(ge=0, le=1000)]
     heap_free: Annotated[int, Meta(ge=0, le=_INT64)]
     rssi: Annotated[int, Meta(ge=-150, le=50)]
-    track_id: str | None = None
+    track_id: Annotated[str, Meta(max_length=_TRACK_ID_LENGTH)] | None = None
     error: Annotated[str, Meta(max_length=200)] | None = None
     version: Annotated[int, Meta(ge=1, le=_INT32)] | None = None
     position_ms: Annotated[float, Meta(ge=0, le=MAX_POSITION_MS)] | None = None
