@@ -16,7 +16,6 @@ from k1_platform.nats.jetstream_api import delivery_info
 from k1_telemetry.fleet.effects import Effects, RejectedMessage
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership.broker_clock import BrokerClock
-from k1_telemetry.leadership.metrics import Metrics
 from k1_telemetry.message_errors import check_bye
 
 Handler = Callable[[Msg, Effects], None]
@@ -28,7 +27,6 @@ class MessageHandlers:
 
     fleet: Fleet
     clock: BrokerClock
-    metrics: Metrics
 
     def subscriptions(self) -> tuple[tuple[Durable, Handler], ...]:
         """Return each durable that the leader consumes, with its handler."""
@@ -38,18 +36,21 @@ class MessageHandlers:
         )
 
     def handle_readings(self, message: Msg, effects: Effects) -> None:
-        """Pass the readings of one message to the fleet and measure their lag."""
+        """Pass the readings of one message to the fleet."""
         if not TELEMETRY_SAMPLES.receives(message.subject):
             return
         device_id = subjects.original(message.subject).partition(".")[2]
         if not DEVICE_ID.fullmatch(device_id):
             self.fleet.counts.readings["malformed"] += 1
             return
-        delivery, now = delivery_info(message), self.clock.now()
-        arrived = delivery.arrived
-        self.metrics.lag.observe(max((now - arrived).total_seconds(), 0.0))
+        delivery = delivery_info(message)
         self.fleet.process_readings(
-            device_id, message.data, arrived, effects, now=now, redelivered=delivery.number > 1
+            device_id,
+            message.data,
+            delivery.arrived,
+            effects,
+            now=self.clock.now(),
+            redelivered=delivery.number > 1,
         )
 
     def handle_announcement(self, message: Msg, effects: Effects) -> None:

@@ -33,7 +33,7 @@ class Metrics:
         self.live = Counter("k1_telemetry_live", "Live samples by outcome", ["fate"], registry=registry)
         self.lag = Histogram(
             "k1_telemetry_lag_seconds",
-            "Time from the broker's receipt of a message to its handling",
+            "Time from the broker's receipt of the oldest message of a pull to its handling",
             buckets=_LAG_BUCKETS_S,
             registry=registry,
         )

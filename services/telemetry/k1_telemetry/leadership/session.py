@@ -5,7 +5,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
 from typing import Final
 
 from nats.aio.msg import Msg
@@ -58,7 +57,7 @@ class LeaderSession:
     ) -> None:
         """Create a session; `clock` must have been measured."""
         self._device_errors = DeviceErrors(bus.client)
-        self._handlers = MessageHandlers(fleet, clock, metrics)
+        self._handlers = MessageHandlers(fleet, clock)
         self._bus, self._fleet, self._publisher = bus, fleet, publisher
         self._clock, self._metrics, self._device_counts = clock, metrics, device_counts
         self._reconcile = reconcile_alarms
@@ -92,7 +91,7 @@ class LeaderSession:
                 else:
                     await self._process(pulled, handler)
                     if durable is TELEMETRY_SAMPLES:
-                        self._advance_watermark(pulled)
+                        self._record_progress(pulled)
 
     async def _process(self, pulled: PullResult, handler: Handler) -> None:
         async with self._lock:
@@ -110,11 +109,12 @@ class LeaderSession:
             self._metrics.failures.inc()
             _log.exception("cannot handle a message", extra={"subject": message.subject})
 
-    def _advance_watermark(self, pulled: PullResult) -> None:
+    def _record_progress(self, pulled: PullResult) -> None:
+        """Advance the watermark and measure the lag, by the messages that are usually the oldest and the newest."""
         if pulled.messages:
-            self._watermark.advance(
-                max(map(delivery_info, pulled.messages), key=attrgetter("arrived_us")).arrived
-            )
+            oldest, newest = delivery_info(pulled.messages[0]), delivery_info(pulled.messages[-1])
+            self._metrics.lag.observe(max((self._clock.now() - oldest.arrived).total_seconds(), 0.0))
+            self._watermark.advance(newest.arrived)
         if pulled.complete_until_s is not None:
             self._watermark.advance(self._clock.at(pulled.complete_until_s))
 
