@@ -1,15 +1,16 @@
-"""Measures the latency from a device's publish to the live feed of its track.
+"""Measures the latency from a device's publish to the live feed of its track, and to a browser.
 
-Starts a separate broker, a database and the telemetry service as a process; 100 devices send ten readings per second. For each
-reading two latencies are measured in the same run: until a core NATS subscriber of `telemetry.*` receives it (the
-baseline), and until it arrives on `live.track.<id>`, after the stream, the checks and the throttle. The result is the
-ratio of their 95th percentiles.
+Starts a separate broker, a database, telemetry and a gateway as processes; 100 devices send ten readings per second. For
+each reading three latencies are measured in the same run: until a core NATS subscriber of `telemetry.*` receives it (the
+baseline), until it arrives on `live.track.<id>`, after the stream, the checks and the throttle, and until a WebSocket of
+the gateway has it, as in the web page. The result is the ratio of their 95th percentiles to the baseline.
 
     python -m benchmarks.telemetry_latency [devices] [seconds]
 """
 
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import nats
 import psutil
+import uvloop
+from aiohttp import ClientSession, ClientWebSocketResponse
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -33,12 +36,22 @@ TARGET_MS = 50.0
 
 
 class Latencies:
-    """Records when each reading was sent, and its latency on both subjects."""
+    """Records when each reading was sent, and its latency on both subjects and on the WebSocket."""
 
     def __init__(self) -> None:
         self.sent: dict[tuple[str, float], float] = {}
         self.baseline_ms: list[float] = []
         self.live_ms: list[float] = []
+        self.browser_ms: list[float] = []
+
+    async def receive_frames(self, socket: ClientWebSocketResponse) -> None:
+        """Record the latency of each sample that the gateway sends, until the connection ends."""
+        async for frame in socket:
+            event = json.loads(frame.data)
+            if event["type"] == "device.reading":
+                sample = event["data"]
+                sent = self.sent[sample["device_id"], sample["drift_ms"]]
+                self.browser_ms.append((time.perf_counter() - sent) * 1e3)
 
     async def receive_baseline(self, message: Msg) -> None:
         """Record the latency of a reading as the device sent it."""
@@ -70,25 +83,35 @@ async def send_readings(
         next_s += 1 / RATE
 
 
-async def measure(servers: Servers, service: RunningService, count: int, seconds: float) -> Latencies:
+async def measure(
+    servers: Servers, service: RunningService, gateway: RunningService, count: int, seconds: float
+) -> Latencies:
     """Run the devices and return the latencies without those of the first seconds."""
     latencies, track = Latencies(), new_id("trk")
     devices, receiver = [await nats.connect(**connect_options(servers.bus)) for _ in range(2)]
     await receiver.subscribe(DEVICE_READINGS.pattern, cb=latencies.receive_baseline)
     await receiver.subscribe(LIVE_TRACK.subject_for(track), cb=latencies.receive_live)
     await receiver.flush()
+    session = ClientSession()
+    address = f"{gateway.url}/api/v1/ws?topics=track:{track}"
+    frames = asyncio.create_task(
+        latencies.receive_frames(await session.ws_connect(address, protocols=["k1.json"]))
+    )
     end = time.perf_counter() + WARM_UP_S + seconds
     senders = [send_readings(devices, f"bench-{number}", track, latencies, end) for number in range(count)]
     running = asyncio.gather(*senders)
     await asyncio.sleep(WARM_UP_S)
     latencies.baseline_ms.clear()
     latencies.live_ms.clear()
-    cpu = psutil.Process(service.process.pid)
-    before = sum(cpu.cpu_times()[:2])
+    latencies.browser_ms.clear()
+    processes = {each: psutil.Process(each.process.pid) for each in (service, gateway)}
+    before = {each: sum(process.cpu_times()[:2]) for each, process in processes.items()}
     await running
-    used = sum(cpu.cpu_times()[:2]) - before
+    used = [sum(process.cpu_times()[:2]) - before[each] for each, process in processes.items()]
     await asyncio.sleep(0.5)
-    print(f"telemetry used {used / seconds:.0%} of a core")
+    print(f"telemetry used {used[0] / seconds:.0%} of a core, the gateway {used[1] / seconds:.0%}")
+    frames.cancel()
+    await session.close()
     await devices.close()
     await receiver.close()
     return latencies
@@ -110,14 +133,15 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         running_servers(Path(folder)) as servers,
         running_service("telemetry", servers.environment, Path(folder)) as service,
+        running_service("gateway", servers.environment | {"K1_AUTH": "off"}, Path(folder)) as gateway,
     ):
-        latencies = asyncio.run(measure(servers, service, count, seconds))
+        latencies = uvloop.run(measure(servers, service, gateway, count, seconds))
     print(f"{count} devices, {RATE} readings a second each, for {seconds} s")
     baseline = report("baseline", latencies.baseline_ms)
-    live = report("live.track", latencies.live_ms)
-    print(
-        f"ratio of p95, live to baseline: {live / baseline:.1f}; p95 {live:.1f} ms, target {TARGET_MS:.0f} ms"
-    )
+    for name, values in (("live.track", latencies.live_ms), ("browser", latencies.browser_ms)):
+        p95 = report(name, values)
+        print(f"  ratio of p95 to the baseline: {p95 / baseline:.1f}; target {TARGET_MS:.0f} ms")
+    print(f"load {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ def k1(*arguments: str, sign_in: bool = False) -> str:
 
 
 @contextmanager
-def running_system(home: Path, *, sign_in: bool = False) -> Generator[RunningStack]:
+def running_system(home: Path, *, sign_in: bool = False, devices: int = 0) -> Generator[RunningStack]:
     """Run `k1 up --detach`, and `k1 down` on exit."""
-    k1("up", "--detach", "--sim-devices", "0", "--home", str(home), sign_in=sign_in)
+    k1("up", "--detach", "--sim-devices", str(devices), "--home", str(home), sign_in=sign_in)
     try:
         yield require_stack(home)
     finally:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cli.tests.command_runner import run_k1
 from cli.tests.deployment_samples import TRACK
 from cli.tests.stub_gateway import StubGateway
-from k1_cli.telemetry.sparklines import sparkline
+from k1_cli.telemetry.sparklines import ReadingHistory, sparkline
+from k1_contracts.messages.telemetry import LiveSample
 
 GOLDEN = Path(__file__).parents[2] / "libs/contracts/tests/golden"
 SERIES = json.loads((GOLDEN / "TelemetrySeries/v1.json").read_text())
@@ -28,6 +29,22 @@ def test_a_sparkline_shows_each_extreme(values: list[float], width: int) -> None
         farthest = max(values, key=abs)
         place = line[values.index(farthest)]
         assert place == ("█" if farthest == max(values) else "▁") or max(values) == -min(values)
+
+
+def test_the_lines_of_a_device_stay_in_place() -> None:
+    """They fit the terminal, the newest value is at the right, noise is no mountain, and a silence is named."""
+    sample = LiveSample.model_validate_json((GOLDEN / "LiveSample/v1.json").read_text())
+    history = ReadingHistory()
+    assert history.title(DEVICE, 60) == f"{DEVICE}: no readings yet"
+    for number in range(3):
+        history.add(sample.model_copy(update={"drift_ms": float(number), "temp_c": 50 + number / 100}))
+    lines = history.lines(80)
+    assert max(map(len, lines)) <= 80
+    assert {line.index(" to ") for line in lines} == {lines[0].index(" to ")}
+    assert lines[2].split()[:3] == ["temperature", "50.0", "°C"]
+    assert set(lines[2].split()[3]) <= set("▄▅")
+    assert history.title(DEVICE, 4.9) == f"{DEVICE}: plays {sample.track_id}, error: none"
+    assert history.title(DEVICE, 6.2).endswith("silent for 6 s")
 
 
 def test_stored_telemetry_is_printed_and_drawn(

@@ -92,7 +92,7 @@ class DeviceRuntime:
 
     def start(self) -> None:
         """Boot and connect in the background; `connection.online` is set when the device is online."""
-        self._first_effects = self.machine.booted()
+        self._first_effects = self.machine.booted(self._clock.show(time.monotonic()))
         self._save()
         self._record_flash(())
         late = self._resources.faults.take(Offline, lambda fault: fault.step == "start")

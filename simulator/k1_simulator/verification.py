@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from k1_contracts.firmware import FirmwareVersion
@@ -25,18 +26,28 @@ class StageError(Exception):
         self.code: ReplyCode = code
 
 
-def check_signature(data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
-    """Return the manifest of a bundle that a trusted key has signed and that can be decoded.
+@dataclass(frozen=True, slots=True)
+class VerifiedBundle:
+    """What a device needs of a bundle that a trusted key has signed."""
+
+    manifest: BundleManifest
+    duration_ms: float
+    """Of its song."""
+
+
+def check_signature(data: bytes, trusted: Mapping[str, str]) -> VerifiedBundle:
+    """Return a bundle that a trusted key has signed and that can be decoded.
 
     Raises:
         StageError: `unknown_key` or `bad_signature`.
     """
     try:
-        return read_bundle(data, public_keys(trusted)).manifest
+        contents = read_bundle(data, public_keys(trusted))
     except UnknownKeyError as error:
         raise StageError("unknown_key", str(error)) from error
     except BundleError as error:
         raise StageError("bad_signature", str(error)) from error
+    return VerifiedBundle(contents.manifest, contents.genesis.global_metrics.duration_ms)
 
 
 def check_fits(manifest: BundleManifest, profile: Profile) -> None:
@@ -66,10 +77,10 @@ class SignatureCache:
     """
 
     def __init__(self) -> None:
-        self._checks: OrderedDict[tuple[str, ...], asyncio.Task[BundleManifest]] = OrderedDict()
+        self._checks: OrderedDict[tuple[str, ...], asyncio.Task[VerifiedBundle]] = OrderedDict()
 
-    async def manifest(self, sha256: str, data: bytes, trusted: Mapping[str, str]) -> BundleManifest:
-        """Return the manifest; `sha256` is the hash of `data`. Raises as `check_signature`."""
+    async def verify(self, sha256: str, data: bytes, trusted: Mapping[str, str]) -> VerifiedBundle:
+        """Return the bundle; `sha256` is the hash of `data`. Raises as `check_signature`."""
         key = (sha256, *sorted(trusted))
         if key not in self._checks:
             work = in_thread(check_signature, data, dict(trusted))

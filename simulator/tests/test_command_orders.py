@@ -97,7 +97,7 @@ class AnyOrder(RuleBasedStateMachine):
         kept = Memory.model_validate_json(self.machine.memory.to_json())
         assert kept == self.machine.memory
         self.machine = Machine(self.machine.profile, kept)
-        self.note(self.machine.booted())
+        self.note(self.machine.booted(0.0))
 
     @invariant()
     def plays_unless_told_not_to(self) -> None:

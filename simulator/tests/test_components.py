@@ -99,7 +99,7 @@ def test_any_text_is_a_set_of_keys_or_a_clear_error(text: str) -> None:
 
 def test_a_signed_bundle_is_accepted_and_others_are_refused() -> None:
     """The code distinguishes an unknown key from a wrong signature."""
-    assert check_signature(bundle(1).data, TRUSTED).track_version == 1
+    assert check_signature(bundle(1).data, TRUSTED).manifest.track_version == 1
     with pytest.raises(StageError) as unknown:
         check_signature(bundle(1, STRANGER).data, TRUSTED)
     assert unknown.value.code == "unknown_key"

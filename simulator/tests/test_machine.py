@@ -392,16 +392,17 @@ def test_a_repetition_has_no_second_effect(verb: Verb) -> None:
 
 
 def test_after_a_restart_the_transfer_continues_and_the_armed_time_is_lost() -> None:
-    """The clock has started again, so the earlier `at_ms` is invalid, and the commander is informed."""
+    """The clock has started again, so the earlier `at_ms` is invalid, and the commander is informed; the show begins again."""
     machine = fresh(active=held(1), others=(held(2),))
     machine.receive("activate", command("activate", "a", bundle_sha256=address(2), at_ms=NOW + 9), NOW)
     restarted = Machine(machine.profile, machine.memory.model_validate_json(machine.memory.to_json()))
-    failed = replies(restarted.booted())
+    failed = replies(restarted.booted(500.0))
+    assert restarted.memory.active_since_ms == 500.0
     assert [(a.command_id, a.status, a.code) for a in failed] == [("a", "failed", "activate_failed")]
     machine = fresh(active=held(1))
     machine.receive("stage", command("stage", "s", bundle_sha256=address(2)), NOW)
     restarted = Machine(machine.profile, machine.memory.model_validate_json(machine.memory.to_json()))
-    assert [e.command.bundle_sha256 for e in restarted.booted() if isinstance(e, StartTransfer)] == [
+    assert [e.command.bundle_sha256 for e in restarted.booted(0.0) if isinstance(e, StartTransfer)] == [
         address(2)
     ]
     assert (

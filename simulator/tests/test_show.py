@@ -16,6 +16,7 @@ from k1_simulator.state_machine.machine import Machine
 from simulator.tests.shows import TRACK, fresh, held
 from tests.support.simulated_time import SimulatedTime
 
+SONG_MS = 3000.05
 CLOCK = DeviceClock(started_s=0.0, epoch_ms=5e6, skew_ppm=20.0)
 Message = tuple[float, list[TelemetrySample]]
 
@@ -84,20 +85,23 @@ def test_readings_come_once_a_second_and_ten_times_while_a_show_plays(
 
 
 def test_readings_come_faster_when_a_show_starts(simulated: SimulatedTime) -> None:
-    """The rate rises with the next reading, which names the track, the version and the position in the song."""
+    """The rate rises with the next reading, which names the track, the version and the position until the song ends."""
     recorder, machine = ReadingRecorder(), fresh(others=(held(1),))
+    song = held(1).model_copy(update={"duration_ms": SONG_MS})
 
     def begin() -> None:
-        begun = {"active": held(1), "others": (), "active_since_ms": CLOCK.show(simulated.time())}
+        begun = {"active": song, "others": (), "active_since_ms": CLOCK.show(simulated.time())}
         machine.memory = machine.memory.model_copy(update=begun)
 
     simulated.call_later(5, begin)
     simulated.run(recorder.record(show_of(machine), 10))
     since_ms = machine.memory.active_since_ms or 0
     assert {reading.version for reading in recorder.readings} == {None, 1}
-    assert [reading.position_ms for reading in recorder.readings if reading.version] == pytest.approx(
-        [reading.ts - since_ms for reading in recorder.readings if reading.version], abs=0.1
-    )
+    times_ms = [reading.ts - since_ms for reading in recorder.readings if reading.version]
+    assert times_ms[-1] > SONG_MS
+    assert [reading.position_ms for reading in recorder.readings if reading.version] == [
+        pytest.approx(time_ms, abs=0.1) if time_ms < SONG_MS else None for time_ms in times_ms
+    ]
     idle = [at_s for at_s, [reading] in recorder.messages if reading.track_id is None]
     playing = [at_s for at_s, [reading] in recorder.messages if reading.track_id == TRACK]
     assert len(idle) == 5

@@ -8,7 +8,7 @@ from k1_platform.nats.dead_letters.middleware import REDELIVERY_BACKOFF
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.worker_pool import START_BACKOFF
 from k1_simulator.transfers.download import FETCH_BACKOFF
-from k1_telemetry.publisher import PUBLISH_BACKOFF
+from k1_telemetry.leadership.publisher import PUBLISH_BACKOFF
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,16 @@ def follow_device(gateway: GatewayClient, device_id: str, *, as_json: bool) -> N
     if as_json or not results.is_terminal:
         _print_readings(gateway, device_id, as_json=as_json)
         return
-    history = ReadingHistory()
+    history, newest_s = ReadingHistory(), time.monotonic()
 
     def picture() -> RenderableType:
-        return Text("\n".join([device_id, *history.lines(results.width)]))
+        title = history.title(device_id, time.monotonic() - newest_s)
+        return Text("\n".join([title, *history.lines(results.width)]), no_wrap=True, overflow="ellipsis")
 
     with Live(get_renderable=picture, console=results, refresh_per_second=_REFRESHES):
         for sample in _samples(gateway, device_id):
             history.add(sample)
+            newest_s = time.monotonic()
 
 
 def _print_readings(gateway: GatewayClient, device_id: str, *, as_json: bool) -> None:

@@ -40,11 +40,20 @@ class Durable:
     max_deliver: int = 6
     max_ack_pending: int = 10_000
     """Messages that wait for their next try count, so with a low limit some hopeless ones would hold up all others."""
+    reads_whole_stream: bool = False
+    """Whether the broker compares no subjects, for which it needs most of its time where messages are many and small. Its
+    service must skip the messages of which `receives` is false."""
 
     @property
     def filter_subjects(self) -> list[str]:
         """The handled subjects and those on which this durable's dead letters come back."""
-        return [*self.filters, redrive_filter(self.name)]
+        return [] if self.reads_whole_stream else [*self.filters, redrive_filter(self.name)]
+
+    def receives(self, subject: str) -> bool:
+        """Return whether a message of the stream is for this durable: all but the dead letters of others."""
+        return not subject.startswith(subjects.REDRIVEN) or subject.startswith(
+            subjects.redrive(self.name, "")
+        )
 
 
 def redrive_filter(durable: str) -> str:
@@ -155,6 +164,7 @@ TELEMETRY_SAMPLES = Durable(
     ack_wait=timedelta(seconds=10),
     max_deliver=5,
     max_ack_pending=20_000,
+    reads_whole_stream=True,
 )
 TELEMETRY_STORE = Durable(
     TELEMETRY,
@@ -162,7 +172,8 @@ TELEMETRY_STORE = Durable(
     (DEVICE_READINGS.pattern,),
     ack_wait=timedelta(seconds=30),
     max_deliver=-1,
-    max_ack_pending=50_000,
+    max_ack_pending=100_000,
+    reads_whole_stream=True,
 )
 """All telemetry processes share it. It gives no message up: while the database is away, messages wait in the stream."""
 DEAD_LETTER_RELAY = Durable(

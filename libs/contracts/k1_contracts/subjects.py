@@ -14,6 +14,8 @@ DEVICE_ERROR_VERB: Final = "error"
 """After `command.<id>.`: what was wrong with a message of the device."""
 DEAD_LETTERS: Final = "dlq"
 QUARANTINE: Final = "quarantine"
+REDRIVEN: Final = "redrive."
+"""The beginning of the subjects on which dead letters come back."""
 
 
 def command(device_id: str, verb: str) -> str:
@@ -38,9 +40,9 @@ def quarantine(subject: str) -> str:
 
 def redrive(durable: str, subject: str) -> str:
     """Return the subject on which only the durable that failed receives a dead letter again."""
-    return f"redrive.{durable}.{subject}"
+    return f"{REDRIVEN}{durable}.{subject}"
 
 
 def original(subject: str) -> str:
     """Return the subject on which a message was first published, also when it was redriven."""
-    return subject.split(".", 2)[2] if subject.startswith("redrive.") else subject
+    return subject.split(".", 2)[2] if subject.startswith(REDRIVEN) else subject

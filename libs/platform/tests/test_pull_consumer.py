@@ -11,6 +11,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
 from k1_platform.nats import pull_consumer
+from k1_platform.nats.bulk import acknowledge, reject
 from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
 from tests.support.waiting import eventually
 
@@ -87,10 +88,12 @@ async def test_what_waits_for_acknowledgement_is_not_handed_over(
             messages += await next_messages()
         for _ in range(5):
             assert await puller.next() == PullResult([], None)
-        for message in messages:
-            await message.ack()
+        await acknowledge(nats_client, [message.reply for message in messages])
         more = await eventually(next_messages, "the sixth message")
         assert [message.data for message in more] == [b"5"]
+        await reject(nats_client, [message.reply for message in (*messages, *more)])
+        again = await eventually(next_messages, "the one that was not acknowledged")
+        assert [message.data for message in again] == [b"5"]
 
 
 async def test_a_consumer_that_is_not_there_is_an_error(nats_client: Client, stream: str) -> None:

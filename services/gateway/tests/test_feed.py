@@ -364,10 +364,12 @@ async def test_each_event_comes_under_its_topics_once() -> None:
         ("artefact.deleted", {f"track:{samples.TRACK}", "activity"}),
         ("artefact.restored", {f"track:{samples.TRACK}", "activity"}),
         ("storage.alert", {"activity"}),
+        ("alarm.opened", {f"track:{samples.TRACK}", "activity", "alarms", "fleet"}),
+        ("device.alarm", {f"track:{samples.TRACK}", "alarms", "fleet"}),
     ],
 )
-async def test_changes_by_people_come_to_whoever_shows_the_track(subject: str, topics: set[str]) -> None:
-    """They flow under the topic of the track, and in the list of all activity."""
+async def test_an_event_comes_to_whoever_shows_what_it_is_about(subject: str, topics: set[str]) -> None:
+    """Under the topic of the track, and in the list of all activity; this has alarms, not each crossing of a level."""
     body = json.loads((samples.GOLDEN / DURABLE_TYPES[subject].model.__name__ / "v1.json").read_text())
     if "track_id" in body:
         body["track_id"] = samples.TRACK

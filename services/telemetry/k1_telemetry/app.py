@@ -24,12 +24,12 @@ from k1_telemetry.alarms.store import count_by_state
 from k1_telemetry.database import SCHEMA
 from k1_telemetry.drift.drift_queries import CatalogueClient, DriftQueries
 from k1_telemetry.drift.drift_store import DriftStore
-from k1_telemetry.event_handlers import consume_events, serve_queries
 from k1_telemetry.fleet_figures import FleetFigures
+from k1_telemetry.handlers import consume_events, serve_queries
 from k1_telemetry.history.history_queries import HistoryQueries
 from k1_telemetry.history.history_store import HistoryStore
-from k1_telemetry.leader_election import LeaderElection
-from k1_telemetry.metrics import Metrics
+from k1_telemetry.leadership.election import LeaderElection
+from k1_telemetry.leadership.metrics import Metrics
 from k1_telemetry.settings import TelemetrySettings
 from k1_telemetry.store.consumer import SampleConsumer
 from k1_telemetry.store.device_counts import DeviceCounts

@@ -1,66 +1,59 @@
-"""Handles every message that telemetry consumes: readings, hellos and byes of devices.
+"""The index of what every telemetry process consumes and answers, whether it leads or not.
 
-`MessageHandlers.subscriptions` is the whole index. The handlers change the fleet and collect the effects; the
-leader session publishes the effects afterwards.
+`leadership.message_handlers` is the index of what only the leader consumes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Final
 
-from nats.aio.msg import Msg
+from k1_contracts.durables import TELEMETRY_EVENTS
+from k1_contracts.messages.alarms import ALARM_ACKNOWLEDGE, ALARM_LIST
+from k1_contracts.messages.deploy.deployments import (
+    DEPLOY_FAILED,
+    DEPLOY_PROGRESSED,
+    DEPLOY_ROLLED_BACK,
+    DEPLOY_SUCCEEDED,
+)
+from k1_contracts.messages.drift import TRACK_DRIFT
+from k1_contracts.messages.fleet import FLEET_GET
+from k1_contracts.messages.telemetry import DEVICE_ALARM, DEVICE_OFFLINE, DEVICE_ONLINE
+from k1_contracts.messages.telemetry_history import DEVICE_TELEMETRY, TRACK_TELEMETRY
+from k1_platform.nats.client import Bus
+from k1_platform.nats.consumers import Handler, consume_table
+from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.postgres.pool import TRANSIENT_ERRORS
+from k1_telemetry.alarms.queries import AlarmQueries
+from k1_telemetry.alarms.recorder import AlarmRecorder
+from k1_telemetry.drift.drift_queries import DriftQueries
+from k1_telemetry.fleet_figures import FleetFigures
+from k1_telemetry.history.history_queries import HistoryQueries
 
-from k1_contracts import subjects
-from k1_contracts.durables import TELEMETRY_PRESENCE, TELEMETRY_SAMPLES, Durable
-from k1_contracts.messages.deploy.device_link import DEVICE_ID
-from k1_telemetry.broker_clock import BrokerClock
-from k1_telemetry.fleet.effects import Effects, RejectedMessage
-from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.message_errors import check_bye
-from k1_telemetry.metrics import Metrics
-
-Handler = Callable[[Msg, Effects], None]
+_WORKERS: Final = 4
 
 
-@dataclass(frozen=True)
-class MessageHandlers:
-    """Handles the messages of all devices for the leader."""
+def consume_events(bus: Bus, recorder: AlarmRecorder, figures: FleetFigures) -> None:
+    """Consume the events of devices and deployments on the durable `telemetry-events`."""
+    handlers = [
+        Handler(DEVICE_ALARM, recorder.handle_event),
+        Handler(DEVICE_ONLINE, figures.handle_change),
+        Handler(DEVICE_OFFLINE, figures.handle_change),
+        Handler(DEPLOY_PROGRESSED, figures.handle_change),
+        Handler(DEPLOY_SUCCEEDED, figures.handle_change),
+        Handler(DEPLOY_ROLLED_BACK, figures.handle_change),
+        Handler(DEPLOY_FAILED, figures.handle_change),
+    ]
+    consume_table(bus.broker, TELEMETRY_EVENTS, handlers, workers=_WORKERS)
 
-    fleet: Fleet
-    clock: BrokerClock
-    metrics: Metrics
 
-    def subscriptions(self) -> tuple[tuple[Durable, Handler], ...]:
-        """Return each durable that telemetry consumes, with its handler."""
-        return (
-            (TELEMETRY_SAMPLES, self.handle_readings),  # telemetry.<id>
-            (TELEMETRY_PRESENCE, self.handle_announcement),  # device.<id>.hello, device.<id>.bye
-        )
-
-    def handle_readings(self, message: Msg, effects: Effects) -> None:
-        """Pass the readings of one message to the fleet and measure their lag."""
-        device_id = subjects.original(message.subject).partition(".")[2]
-        if not DEVICE_ID.fullmatch(device_id):
-            self.fleet.counts.readings["malformed"] += 1
-            return
-        metadata, now = message.metadata, self.clock.now()
-        self.metrics.lag.observe(max((now - metadata.timestamp).total_seconds(), 0.0))
-        redelivered = metadata.num_delivered > 1
-        self.fleet.process_readings(
-            device_id, message.data, metadata.timestamp, effects, now=now, redelivered=redelivered
-        )
-
-    def handle_announcement(self, message: Msg, effects: Effects) -> None:
-        """Pass a hello or a bye to the fleet.
-
-        The subject is enough: the broker lets a device publish only under its own id. `deploy` reads the hello.
-        """
-        _, device_id, announcement = subjects.original(message.subject).split(".")
-        at = message.metadata.timestamp
-        if not DEVICE_ID.fullmatch(device_id):
-            return
-        if announcement == "bye":
-            if check_bye(device_id, message.data):
-                effects.rejected.append(RejectedMessage(device_id, announcement, message.data))
-            self.fleet.process_bye(device_id, at, effects)
-        else:
-            self.fleet.process_hello(device_id, at, effects, now=self.clock.now())
+def serve_queries(
+    bus: Bus, alarms: AlarmQueries, figures: FleetFigures, history: HistoryQueries, drift: DriftQueries
+) -> None:
+    """Answer the queries of the gateway."""
+    handlers = [
+        QueryHandler(ALARM_LIST, alarms.list_alarms),
+        QueryHandler(ALARM_ACKNOWLEDGE, alarms.acknowledge),
+        QueryHandler(FLEET_GET, figures.get_fleet),
+        QueryHandler(DEVICE_TELEMETRY, history.get_device),
+        QueryHandler(TRACK_TELEMETRY, history.get_track),
+        QueryHandler(TRACK_DRIFT, drift.get_drift),
+    ]
+    respond(bus.broker, handlers, transient=TRANSIENT_ERRORS)

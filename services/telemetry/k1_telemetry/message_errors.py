@@ -13,7 +13,7 @@ import msgspec
 from k1_contracts.messages.deploy.device_link import DeviceBye
 from k1_platform.nats.device_errors import MessageError, parse_device_message
 from k1_telemetry.fleet.effects import RejectedMessage
-from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, to_reading
+from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, CheckedReading, to_reading
 
 _FIELD: Final = re.compile(r"at `\$\.(\w+)`|field `(\w+)`")
 _FLOAT_FIELDS: Final = ("ts", "drift_ms", "cpu_pct", "temp_c", "fps")
@@ -64,7 +64,7 @@ def _explain_readings(data: bytes) -> MessageError:
 def _explain_reading(item: object) -> MessageError:
     """Return what is wrong with one reading, using the decoder that rejected it."""
     try:
-        reading = msgspec.convert(item, Reading)
+        reading = msgspec.convert(item, CheckedReading)
     except (ValueError, RecursionError) as error:
         text = str(error)
         field = _FIELD.search(text)

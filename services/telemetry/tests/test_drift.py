@@ -11,15 +11,19 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from k1_contracts.genesis import Section
+from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_contracts.messages.drift import OFF_MS, DriftFigures, GetDrift, TrackDrift
+from k1_contracts.messages.telemetry import TelemetryBody
 from k1_platform.postgres.pool import Pool
+from k1_simulator.faults.models import DriftSpot
+from k1_simulator.playback.sensors import ActiveFault, Sensors
 from k1_telemetry.drift.cells import DriftCells, SectionCell, count_plays
 from k1_telemetry.drift.drift_figures import DriftSum
 from k1_telemetry.drift.drift_queries import DriftQueries
 from k1_telemetry.drift.drift_report import make_report
 from k1_telemetry.drift.drift_store import DriftStore
 from k1_telemetry.drift.song_plan import SongPlan
-from k1_telemetry.fleet.readings import Reading
+from k1_telemetry.fleet.readings import Reading, decode
 from k1_telemetry.store.columns import SampleMessage
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.writer import BatchWriter
@@ -226,6 +230,32 @@ def test_a_place_where_most_devices_lose_the_beat_suggests_an_edit() -> None:
     assert "is sure of these beats" in sure
     [(_, _, person)] = suggestions(plan_of(BEATS, EDGES, by_person=True), a=[1, 2, 60, 1])
     assert "A person set these beats" in person
+
+
+def played(plan: SongPlan, seed: int) -> bytes:
+    """Return the messages of a simulated device that plays the song and is off the beat in its third section."""
+    spot = DriftSpot(fault="drift_spot", from_ms=EDGES[2], to_ms=EDGES[3], drift_ms=60)
+    sensors, bundle = (
+        Sensors(random.Random(seed)),
+        RunningBundle(bundle_sha256="0" * 64, track_id=samples.TRACK, version=VERSION),
+    )
+    positions = np.arange(0, plan.duration_ms, 100).tolist()
+    readings = [sensors.read(position, bundle, position, [ActiveFault(spot, -1.0)]) for position in positions]
+    return TelemetryBody(readings).model_dump_json(exclude_none=True).encode()
+
+
+async def test_a_fault_of_simulated_devices_leads_to_the_suggestion(pool: Pool) -> None:
+    """What devices send that lose the beat in a section is stored, joined, and says which beats to edit."""
+    now, plan = datetime.now(UTC).replace(microsecond=0), plan_of(BEATS, EDGES)
+    began = now - timedelta(minutes=5)
+    messages = [played(plan, seed) for seed in (1, 2)]
+    plays = [Play(f"k1-{number}", began, decode(body)[0]) for number, body in enumerate(messages)]
+    await store(pool, plays)
+    found = await drift_of(pool, plan, now)
+    assert (found.devices, found.plays, found.counts.joined) == (2, 2, 2 * 400)
+    [suggestion] = found.suggestions
+    assert (suggestion.action, suggestion.section) == ("beat_edit", 2)
+    assert (suggestion.first_beat, suggestion.last_beat) == (40, 59)
 
 
 def test_a_device_with_a_problem_suggests_nothing_about_the_map() -> None:

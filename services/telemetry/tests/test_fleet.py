@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline
-from k1_telemetry.fleet.effects import Effects, FleetEvent
+from k1_telemetry.fleet.effects import Effects, FleetEvent, live_sample
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.fleet.presence import Watermark
 from services.telemetry.tests.samples import TRACK, at, fields, message
@@ -95,7 +95,8 @@ def test_of_several_readings_the_newest_is_live_and_all_can_raise_alarms() -> No
     recorder = FleetRecorder()
     body = message(fields(1, 0), fields(2, 100, temp_c=81.0), fields(3, 200, drift_ms=4.0))
     recorder.fleet.process_readings(K1, body, at(1), recorder.effects, now=at(1))
-    (sample,) = recorder.effects.live_samples
+    (newest,) = recorder.effects.newest_readings
+    sample = live_sample(*newest)
     assert (sample.timestamp, sample.drift_ms) == (at(1), 4.0)
     alarm = recorder.effects.events[1]
     assert isinstance(alarm, DeviceAlarm)
@@ -127,7 +128,7 @@ def test_duplicate_late_and_stale_readings_are_counted_and_change_nothing() -> N
         body = message(fields(4, temp_c=90.0))
         recorder.fleet.process_readings(device, body, at(0), recorder.effects, now=at(10.1))
     assert recorder.event_list == ["online"]
-    assert len(recorder.effects.live_samples) == 2
+    assert len(recorder.effects.newest_readings) == 2
     assert recorder.fleet.counts.readings == {"new": 2, "duplicate": 1, "late": 1, "stale": 2}
     assert recorder.fleet.counts.missing == 1
 

@@ -12,25 +12,27 @@ from prometheus_client import CollectorRegistry
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import Presence
-from k1_telemetry import leader_lease, leader_session, publisher
 from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.leader_lease import LeaderLease, LeadershipLostError
-from k1_telemetry.metrics import Metrics
-from k1_telemetry.publisher import EventPublisher
+from k1_telemetry.leadership import lease, publisher, session
+from k1_telemetry.leadership.lease import LeaderLease, LeadershipLostError
+from k1_telemetry.leadership.metrics import Metrics
+from k1_telemetry.leadership.publisher import EventPublisher
 from services.telemetry.tests.samples import at
 from tests.support.simulated_time import SimulatedTime
 
 assert streams.LEADERS.ttl is not None
 TTL_S = streams.LEADERS.ttl.total_seconds()
-ACQUIRE_INTERVAL_S = leader_lease._ACQUIRE_INTERVAL_S
+ACQUIRE_INTERVAL_S = lease._ACQUIRE_INTERVAL_S
 
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> SimulatedTime:
     """Replace the clocks of the lease and of the publisher."""
     simulated = SimulatedTime()
-    for module in ("leader_lease", "publisher"):
-        monkeypatch.setattr(f"k1_telemetry.{module}.time", SimpleNamespace(monotonic=simulated.time))
+    for module in ("lease", "publisher"):
+        monkeypatch.setattr(
+            f"k1_telemetry.leadership.{module}.time", SimpleNamespace(monotonic=simulated.time)
+        )
     return simulated
 
 
@@ -96,11 +98,7 @@ def test_a_standby_takes_over_when_the_lease_expires(simulated: SimulatedTime, k
         assert not old.is_held
         return simulated.time() - killed_at_s
 
-    assert (
-        TTL_S - leader_lease._RENEW_INTERVAL_S
-        <= simulated.run(taken_over_after())
-        <= TTL_S + ACQUIRE_INTERVAL_S
-    )
+    assert TTL_S - lease._RENEW_INTERVAL_S <= simulated.run(taken_over_after()) <= TTL_S + ACQUIRE_INTERVAL_S
 
 
 def test_a_released_lease_is_acquired_at_the_next_attempt(simulated: SimulatedTime) -> None:
@@ -139,7 +137,7 @@ def test_a_leader_without_a_broker_stops_before_the_next_leader_starts(simulated
         return stopped, simulated.time()
 
     stopped, started = simulated.run(stop_and_start())
-    assert started - stopped >= leader_lease._SAFETY_MARGIN_S - 0.02
+    assert started - stopped >= lease._SAFETY_MARGIN_S - 0.02
 
 
 def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -> None:
@@ -157,12 +155,12 @@ def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -
     async def refresh() -> None:
         await event_publisher.refresh_presence(fleet, all_devices=True)
         for _ in range(100):
-            await asyncio.sleep(leader_session._SILENCE_CHECK_INTERVAL_S)
+            await asyncio.sleep(session._SILENCE_CHECK_INTERVAL_S)
             await event_publisher.refresh_presence(fleet)
 
     simulated.run(refresh())
     longest_s = max(later - earlier for times in written.values() for earlier, later in pairwise(times))
     assert len(written) == 50
-    assert longest_s <= publisher.PRESENCE_REFRESH_S + leader_session._SILENCE_CHECK_INTERVAL_S + 1e-6
+    assert longest_s <= publisher.PRESENCE_REFRESH_S + session._SILENCE_CHECK_INTERVAL_S + 1e-6
     assert streams.PRESENCE.ttl is not None
     assert longest_s + TTL_S + ACQUIRE_INTERVAL_S < streams.PRESENCE.ttl.total_seconds()

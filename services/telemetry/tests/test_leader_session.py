@@ -13,19 +13,22 @@ from k1_contracts import streams
 from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.pull_consumer import PullResult
-from k1_telemetry.broker_clock import BrokerClock
 from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
-from k1_telemetry.leader_lease import LeadershipLostError
-from k1_telemetry.leader_session import LeaderSession
-from k1_telemetry.metrics import Metrics
-from k1_telemetry.presence_bucket import read_presence
+from k1_telemetry.leadership.broker_clock import BrokerClock
+from k1_telemetry.leadership.lease import LeadershipLostError
+from k1_telemetry.leadership.metrics import Metrics
+from k1_telemetry.leadership.presence_bucket import read_presence
+from k1_telemetry.leadership.session import LeaderSession
 from services.telemetry.tests.samples import at
 
 
-async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
+async def test_the_next_session_publishes_what_the_last_one_could_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The lease expires and is acquired again: the event that the device is online is published once."""
     fleet, published, lost = Fleet(), list[Any](), True
+    monkeypatch.setattr("k1_telemetry.leadership.session.acknowledge", nothing)
 
     async def publish(effects: Effects, _: Fleet) -> None:
         if lost:
@@ -45,13 +48,10 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
             clock,
             metrics,
             device_counts=counts,
-            reconcile_alarms=keep_alarms,
+            reconcile_alarms=nothing,
         )
 
-    async def ack() -> None:
-        pass
-
-    hello: Any = SimpleNamespace(ack=ack, subject="device.k1-a.hello")
+    hello: Any = SimpleNamespace(reply="", subject="device.k1-a.hello")
 
     def handle_hello(_: Any, effects: Effects) -> None:
         fleet.process_hello("k1-a", at(0), effects, now=at(0))
@@ -65,8 +65,8 @@ async def test_the_next_session_publishes_what_the_last_one_could_not() -> None:
     assert [(event.device_id, event.at) for event in published] == [("k1-a", at(0))]
 
 
-async def keep_alarms(*_: object) -> None:
-    """Compare nothing: these sessions have no database."""
+async def nothing(*_: object) -> None:
+    """Do nothing: these sessions have neither broker nor database."""
 
 
 class Watcher:
@@ -125,7 +125,7 @@ async def test_presence_is_read_completely_although_it_comes_late(timeouts: int,
 async def test_a_late_response_does_not_count_as_the_brokers_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """If the process was paused during the request, the moment of the response is unknown."""
     now_s = 100.0
-    monkeypatch.setattr("k1_telemetry.broker_clock.time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr("k1_telemetry.leadership.broker_clock.time", SimpleNamespace(monotonic=lambda: now_s))
     took_s = 10.0
 
     async def request(_subject: str, _body: bytes, timeout: float) -> Any:  # noqa: ASYNC109

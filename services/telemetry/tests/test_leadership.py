@@ -27,8 +27,8 @@ from k1_contracts.messages.telemetry import (
     DeviceOffline,
 )
 from k1_platform.nats.jetstream_api import key_subject
-from k1_telemetry.leader_election import LEADER_KEY
-from k1_telemetry.leader_lease import TTL_S
+from k1_telemetry.leadership.election import LEADER_KEY
+from k1_telemetry.leadership.lease import TTL_S
 from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
 from tests.support.bus import connected_client, read_stream
 from tests.support.nats_server import running_nats_server

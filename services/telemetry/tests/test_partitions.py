@@ -1,10 +1,14 @@
 """Tests the migrations and the partitions on a real PostgreSQL."""
 
+import asyncio
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import PostgresSettings
@@ -33,9 +37,26 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def settings(infrastructure: Infrastructure) -> Iterator[PostgresSettings]:
-    """A separate database without tables."""
-    with temporary_database(infrastructure.environment["K1_POSTGRES_DSN"], "telemetry") as settings:
-        yield settings
+    """A separate database without tables, of an owner who has no other right, as on a managed server."""
+    dsn, owner = infrastructure.environment["K1_POSTGRES_DSN"], f"owner_{uuid.uuid4().hex}"
+    asyncio.run(execute(dsn, f"CREATE ROLE {owner} LOGIN PASSWORD '{owner}'"))
+    try:
+        with temporary_database(dsn, "telemetry") as settings:
+            address = urlsplit(settings.dsn.get_secret_value())
+            asyncio.run(execute(dsn, f"ALTER DATABASE {address.path[1:]} OWNER TO {owner}"))
+            place = address.netloc.rpartition("@")[2]
+            owned = address._replace(netloc=f"{owner}:{owner}@{place}").geturl()
+            yield PostgresSettings(dsn=SecretStr(owned))
+    finally:
+        asyncio.run(execute(dsn, f"DROP ROLE {owner}"))
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def partitions(pool: Pool) -> set[str]:

@@ -47,6 +47,7 @@ def test_one_reading_or_a_list_is_decoded() -> None:
         {"drift_ms": None},
         {"track_id": "live.>"},
         {"track_id": TRACK + "\n"},
+        {"track_id": TRACK[:-1] + "U"},
         {"error": "x" * 201},
     ],
 )

@@ -3,6 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +13,14 @@ from k1_telemetry.database import ROLLUPS
 from k1_telemetry.fleet.readings import Reading
 from k1_telemetry.store.columns import METRICS, SampleMessage, to_columns
 from k1_telemetry.store.device_clocks import JUMP_MS, WINDOW_MS, DeviceClock
-from k1_telemetry.store.rollups import Key, Summary, summarise
+from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, summarise
+from k1_telemetry.store.sketches import deserialised, merge_sketches, percentile_95, to_bytes
 from services.telemetry.tests import samples
 
 BASE_US = 1_777_636_800_000_000  # 2026-05-01 12:00 UTC
 TOLERANCE = 1e-5
+Key = tuple[str, datetime, str]
+"""Device, beginning of the bucket, track."""
 
 
 @given(
@@ -74,20 +79,31 @@ def model(found: Iterable[tuple[str, Reading]], step_us: int) -> dict[Key, list[
     return buckets
 
 
+def merge(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of the samples of both rows; the database does it alike, which `test_store.py` tests."""
+    merged = {name: row[name] + other[name] for name in ("count", *SUMS)}
+    merged |= {name: min(row[name], other[name]) for name in MINIMA}
+    merged |= {name: max(row[name], other[name]) for name in MAXIMA}
+    sketch = deserialised(row["drift_sketch"])
+    merge_sketches(sketch, other["drift_sketch"])
+    return merged | {"drift_sketch": to_bytes(sketch), "drift_p95": percentile_95(sketch)}
+
+
 @given(st.lists(st.lists(readings(), min_size=1, max_size=40), min_size=1, max_size=6))
 def test_summaries_of_any_batches_equal_the_model(batches: list[list[tuple[str, Reading]]]) -> None:
     """However samples are split into batches, and however late they are, each bucket summarises all its samples."""
     for rollup in ROLLUPS:
-        merged: dict[Key, Summary] = {}
+        merged: dict[Key, dict[str, Any]] = {}
         for batch in batches:
             messages = [
                 SampleMessage(1, BASE_US + 120_000_000, device_id, BASE_US / 1000, [reading])
                 for device_id, reading in batch
             ]
-            for summary in summarise(to_columns(messages), rollup.step):
-                if summary.key in merged:
-                    summary.merge(merged[summary.key].row())
-                merged[summary.key] = summary
+            columns = summarise(to_columns(messages), rollup.step).columns()
+            for values in zip(*columns.values(), strict=True):
+                row = dict(zip(columns, values, strict=True))
+                key = row["device_id"], row["bucket"], row["track_id"]
+                merged[key] = merge(row, merged[key]) if key in merged else row
         step_us = round(rollup.step.total_seconds() * 1e6)
         expected = model((each for batch in batches for each in batch), step_us)
         assert merged.keys() == expected.keys()
@@ -95,9 +111,8 @@ def test_summaries_of_any_batches_equal_the_model(batches: list[list[tuple[str, 
             check(merged[key], found)
 
 
-def check(summary: Summary, expected: list[Reading]) -> None:
-    """Compare a summary with the samples of its bucket."""
-    row = summary.row()
+def check(row: dict[str, Any], expected: list[Reading]) -> None:
+    """Compare a row with the samples of its bucket."""
     assert row["count"] == len(expected)
     for name in METRICS:
         values = [float(getattr(reading, name)) for reading in expected]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_telemetry.throttle import HOLD_S, LIVE_PER_SECOND, Throttle
+from k1_telemetry.leadership.throttle import HOLD_S, LIVE_PER_SECOND, Throttle
 
 K1 = "k1-a"
 

@@ -1,6 +1,7 @@
 """Plays a show: starts it at its activation time and sends readings."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from k1_simulator.faults.fault_injector import FaultInjector
 from k1_simulator.playback.clock import DeviceClock
 from k1_simulator.playback.sensors import ActiveFault, Sensors
 from k1_simulator.state_machine.machine import Machine
+from k1_simulator.state_machine.memory import Memory
 
 _PLAYING_S: Final = 0.1
 _IDLE_S: Final = 1.0
@@ -69,14 +71,21 @@ class Show:
 
     def _reading(self, host_s: float) -> TelemetrySample:
         memory, now_ms = self._machine.memory, self._clock.show(host_s)
-        # Readings of one message are taken at its end, so the first ones may be older than the activation.
-        since_ms = memory.active_since_ms
-        plays = memory.active is not None and since_ms is not None and now_ms >= since_ms
-        position_ms = now_ms - since_ms if plays and since_ms is not None else None
         return self._sensors.read(
-            now_ms, memory.active, position_ms, wrong=[*self._from_start, *self._from_activation]
+            now_ms, memory.active, _position_ms(memory, now_ms), [*self._from_start, *self._from_activation]
         )
 
     def _active_faults(self, step: str) -> list[ActiveFault]:
         now_ms = self._clock.show(time.monotonic())
         return [ActiveFault(fault, now_ms) for fault in self._faults.telemetry_faults(step)]
+
+
+def _position_ms(memory: Memory, now_ms: float) -> float | None:
+    """Return where in its song the show is, or None before the song, after its end, and while there is none.
+
+    Readings of one message are taken at its end, so the first ones may be older than the activation.
+    """
+    if memory.active is None or memory.active_since_ms is None:
+        return None
+    position_ms = now_ms - memory.active_since_ms
+    return position_ms if 0 <= position_ms < (memory.active.duration_ms or math.inf) else None

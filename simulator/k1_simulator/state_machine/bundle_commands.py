@@ -39,7 +39,7 @@ def progressed(transition: Transition, received_bytes: int) -> None:
         transition.reply("stage", command_id, "progress", received_bytes=received_bytes)
 
 
-def transferred(transition: Transition) -> None:
+def transferred(transition: Transition, duration_ms: float | None) -> None:
     """Store the complete, verified bundle in the slot of the oldest one that does not run."""
     job = transition.memory.job
     if job is None:
@@ -50,6 +50,7 @@ def transferred(transition: Transition) -> None:
         track_id=command.track_id,
         version=command.version,
         size=command.size,
+        duration_ms=duration_ms,
     )
     transition.change(job=None, partial=None, others=(*transition.memory.others, bundle))
     transition.memory = transition.memory.fitted()

@@ -56,16 +56,19 @@ class Machine:
             hardware=self.profile.hardware,
             node_types=list(self.profile.node_types),
             flash_free_bytes=self.profile.slot_bytes,
-            active=RunningBundle(**memory.active.model_dump(exclude={"size"})) if memory.active else None,
+            active=RunningBundle(**memory.active.model_dump(exclude={"size", "duration_ms"}))
+            if memory.active
+            else None,
             staged=[bundle.bundle_sha256 for bundle in memory.others],
             fetching=memory.job.command.bundle_sha256 if memory.job else None,
             key_ids=sorted(memory.trusted),
         )
 
-    def booted(self) -> list[Effect]:
-        """Handle a start: the clock starts again, so an armed activation is lost; a transfer continues."""
+    def booted(self, now_ms: float) -> list[Effect]:
+        """Handle a start: the clock and the show start again, an armed activation is lost, a transfer continues."""
         transition = Transition(self.memory)
-        transition.change(boots=transition.memory.boots + 1, active_since_ms=None)
+        since_ms = now_ms if transition.memory.active else None
+        transition.change(boots=transition.memory.boots + 1, active_since_ms=since_ms)
         disarm(transition, "the device started anew before the moment came")
         if transition.memory.job:
             transition.effects.append(StartTransfer(transition.memory.job.command))
@@ -90,10 +93,10 @@ class Machine:
         progressed(transition, received_bytes)
         return self._end(transition)
 
-    def transferred(self) -> list[Effect]:
-        """Handle the end of the transfer: the bundle is complete and verified."""
+    def transferred(self, duration_ms: float | None = None) -> list[Effect]:
+        """Handle the end of the transfer: the bundle is complete and verified, its song takes `duration_ms`."""
         transition, job = Transition(self.memory), self.memory.job
-        transferred(transition)
+        transferred(transition, duration_ms)
         return self._end(transition, *(job.waiting if job else ()))
 
     def transfer_failed(self, code: ReplyCode, message: str) -> list[Effect]:

@@ -16,6 +16,8 @@ class HeldBundle(RunningBundle):
     """A complete, verified bundle in a slot; `size` in bytes."""
 
     size: int
+    duration_ms: float | None = None
+    """Of its song; None for the show from the factory, which has no end."""
 
 
 class StageJob(Contract):
@@ -34,7 +36,7 @@ class Memory(Contract):
     """The highest fencing token of any command."""
     active: HeldBundle | None = None
     active_since_ms: float | None = None
-    """On the device clock; None after a restart, because that clock has started again."""
+    """On the device clock; after a restart the show begins again."""
     others: tuple[HeldBundle, ...] = ()
     """The bundles that do not run, oldest first: one beside an active bundle, at most two without."""
     partial: Sha256 | None = None

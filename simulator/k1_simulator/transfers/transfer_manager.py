@@ -60,7 +60,7 @@ class TransferManager:
     async def _run(self, stage: Stage, byte_filter: FaultyByteFilter) -> None:
         try:
             async with self.context.transfer_slots:
-                await self._download(stage, byte_filter)
+                duration_ms = await self._download(stage, byte_filter)
         except StageError as error:
             effects = self.machine.transfer_failed(error.code, str(error))
         except Exception as error:  # noqa: BLE001  every command gets a reply
@@ -68,11 +68,12 @@ class TransferManager:
             effects = self.machine.transfer_failed("fetch_failed", f"{type(error).__name__}: {error}")
         else:
             self.disk.keep_partial(stage.bundle_sha256)
-            effects = self.machine.transferred()
+            effects = self.machine.transferred(duration_ms)
         self.received_bytes = None
         await self.apply(effects)
 
-    async def _download(self, stage: Stage, byte_filter: FaultyByteFilter) -> None:
+    async def _download(self, stage: Stage, byte_filter: FaultyByteFilter) -> float:
+        """Fetch and verify a bundle; return the duration of its song in ms."""
         file = self.disk.partial(stage.bundle_sha256)
         transfer = Download(stage, file, byte_filter, self._progressed, self.rng)
         sources = [
@@ -83,8 +84,9 @@ class TransferManager:
         data = file.read_bytes()
         if (sha256 := hashlib.sha256(data).hexdigest()) != stage.bundle_sha256:
             raise StageError("hash_mismatch", f"the bytes that came have the SHA-256 {sha256}")
-        manifest = await self.context.checks.manifest(sha256, data, self.machine.memory.trusted)
-        check_fits(manifest, self.machine.profile)
+        bundle = await self.context.checks.verify(sha256, data, self.machine.memory.trusted)
+        check_fits(bundle.manifest, self.machine.profile)
+        return bundle.duration_ms
 
     async def _progressed(self, received_bytes: int) -> None:
         self.received_bytes = received_bytes

@@ -28,8 +28,14 @@ describe("a line of the log", () => {
     expect(toItem(event("deploy.rolled_back", data, "Ada"))?.text).toBe("v1 was rolled back");
   });
 
-  it.each([["amber", "raised", "warn"], ["alert", "raised", "warn"], ["alarm", "raised", "bad"], ["alarm", "cleared", "good"]])("an alarm of level %s that was %s is %s", (level, state, severity) => {
-    expect(toItem(event("device.alarm", { device_id: "d", kind: "drift", level, state, reason: "r", since: "", at: "" }))?.severity).toBe(severity);
+  it.each([["amber", "opened", "warn"], ["alert", "opened", "warn"], ["alarm", "opened", "bad"], ["alarm", "cleared", "good"]])("an alarm of level %s that was %s is %s", (level, change, severity) => {
+    expect(toItem(event(`alarm.${change}`, { device_id: "d", kind: "drift", level, flapping: false, reason: "r" }))?.severity).toBe(severity);
+  });
+
+  it("says once that an alarm flaps, and nothing of each crossing of its level", () => {
+    const data = { device_id: "d", kind: "drift", level: "amber", flapping: true, reason: "r" };
+    expect(toItem(event("alarm.opened", data))?.text).toBe("Drift alarm comes and goes");
+    expect(toItem(event("device.alarm", { ...data, state: "raised" }))).toBeUndefined();
   });
 
   it("leaves the stages of a deployment out once they are passed", () => {

@@ -87,8 +87,10 @@ function lineOf(event: FeedEvent): Line | undefined {
       return onDevice("device", "info", t.online, event.data.device_id);
     case "device.offline":
       return onDevice("device", event.data.reason === "silence" ? "warn" : "info", t.offline, event.data.device_id, event.data.reason === "silence" ? t.silence : t.bye);
-    case "device.alarm":
-      return alarmLine(event.data);
+    case "alarm.opened":
+      return openedLine(event.data);
+    case "alarm.cleared":
+      return onDevice("alarm", "good", t.cleared(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.clear_reason ?? event.data.reason);
     case "alarm.acknowledged":
       return onDevice("alarm", "info", t.acknowledged(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.note ?? event.data.reason);
     default:
@@ -137,11 +139,10 @@ function graphAddress({ track_id, version }: { track_id: string; version: number
   return `/tracks/${track_id}/graph?v=${version}`;
 }
 
-/** The highest level is red; cleared alarms are good news. */
-function alarmLine({ device_id, kind, level, state, reason }: Schemas["DeviceAlarm"]): Line {
+/** The highest level is red. An alarm that flaps is opened once, however often its level is reached. */
+function openedLine({ device_id, kind, level, flapping, reason }: Schemas["AlarmOpened"]): Line {
   const name = activityTexts.alarmKinds[kind];
-  if (state === "cleared") return onDevice("alarm", "good", t.cleared(name), device_id, reason);
-  return onDevice("alarm", level === "alarm" ? "bad" : "warn", t.raised(name), device_id, reason);
+  return onDevice("alarm", level === "alarm" ? "bad" : "warn", flapping ? t.flapping(name) : t.raised(name), device_id, reason);
 }
 
 function failures(devices: readonly Schemas["DeviceResult"][]): string {

@@ -187,7 +187,7 @@ function belongs(event: FeedEvent, topic: string): boolean {
     case "fleet":
       return FLEET.has(event.type) || event.type.startsWith("alarm.");
     case "activity":
-      return !SAMPLES.has(event.type);
+      return !SAMPLES.has(event.type) && event.type !== "device.alarm";
     default:
       return false;
   }

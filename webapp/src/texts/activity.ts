@@ -61,6 +61,7 @@ export const activityTexts = {
     bye: "switched off",
     silence: "fell silent",
     raised: (kind: string) => `${kind} alarm`,
+    flapping: (kind: string) => `${kind} alarm comes and goes`,
     cleared: (kind: string) => `${kind} alarm cleared`,
     acknowledged: (kind: string) => `${kind} alarm acknowledged`,
   },

@@ -4,7 +4,8 @@ The rest of the system uses these functions instead of the raw subjects.
 """
 
 import json
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -13,6 +14,9 @@ from nats.js import JetStreamContext
 ANY_KEY: Final = "*"
 """Stands for every key that has no dot, in the subject of a subscription."""
 _ACKNOWLEDGEMENT_PREFIX: Final = "$JS.ACK."
+_V1_PARTS: Final = 9
+"""The parts of a reply subject whose account has no domain; otherwise it has two more in front."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_WITHOUT_WAITING: Final = json.dumps({"batch": 1, "no_wait": True}).encode()
 
 
@@ -34,6 +38,29 @@ async def purge_key(jetstream: JetStreamContext, bucket: str, key: str) -> None:
 def is_delivery(message: Msg) -> bool:
     """Return whether a stream delivered this message; it can be acknowledged."""
     return (message.reply or "").startswith(_ACKNOWLEDGEMENT_PREFIX)
+
+
+class DeliveryInfo(NamedTuple):
+    """What the reply subject of a delivered message says about it."""
+
+    number: int
+    """Which delivery it is, from 1."""
+    sequence: int
+    """The number of the message in its stream."""
+    arrived_us: int
+    """When the broker received it, in microseconds since 1970."""
+
+    @property
+    def arrived(self) -> datetime:
+        """Return when the broker received the message."""
+        return _EPOCH + timedelta(microseconds=self.arrived_us)
+
+
+def delivery_info(message: Msg) -> DeliveryInfo:
+    """Return what the reply subject of a message says; several times as fast as `Msg.metadata`, which reads all of it."""
+    parts = message.reply.split(".")
+    first = 4 if len(parts) == _V1_PARTS else 6
+    return DeliveryInfo(int(parts[first]), int(parts[first + 1]), int(parts[first + 3]) // 1000)
 
 
 async def request_messages(

@@ -38,11 +38,13 @@ _PUBLIC_SUBJECTS: Final = (
 )
 _TYPE_NAMES: Final = {"beats.overridden": "beats_updated"}
 """Types that are not called as their subject."""
+_LEVEL_TYPE: Final = "device.alarm"
+"""Each crossing of a level, of which a flapping device has many: the activity has the alarms (`alarm.*`) instead."""
 _SHARED_TOPICS: Final[dict[str, tuple[str, ...]]] = {
     "analysis": ("jobs",),
     "job": ("jobs",),
     "alarm": ("alarms", "fleet"),
-    "device.alarm": ("alarms", "fleet"),
+    _LEVEL_TYPE: ("alarms", "fleet"),
     FLEET_SUMMARY_TYPE: ("fleet",),
     "device.online": ("fleet",),
     "device.offline": ("fleet",),
@@ -73,7 +75,8 @@ class EventType:
         own = tuple(
             f"{topic}:{data[field]}" for field, topic in _ID_TOPICS if isinstance(data.get(field), str)
         )
-        return (*shared, *own, *((ACTIVITY,) if self.is_durable else ()))
+        is_activity = self.is_durable and self.name != _LEVEL_TYPE
+        return (*shared, *own, *((ACTIVITY,) if is_activity else ()))
 
 
 def _durable_types() -> dict[str, EventType]:

@@ -21,32 +21,32 @@ _MINUTES: Final = f"""
     SELECT DISTINCT bucket FROM {SCHEMA}.rollup_1m
     WHERE track_id = $1 AND bucket > $2::timestamptz - interval '1 minute' AND bucket < $3 ORDER BY bucket
 """  # noqa: S608
+_KINDS: Final = ("joined", "unplaced", "other_version", "outside")
 _CELLS: Final = f"""
-    WITH readings AS MATERIALIZED (
-        SELECT sample.*, CASE
-            WHEN sample.version IS NULL OR position_ms IS NULL THEN 'unplaced'
-            WHEN sample.version <> $2 THEN 'other_version'
-            WHEN position_ms > $3::float8 THEN 'outside'
-            ELSE 'joined' END AS kind
+    SELECT GROUPING(beat) AS no_beat, kind, beat, edge, device_id, began_s,
+        count(*) AS readings, sum(drift_ms) AS sum_ms, sum(abs(drift_ms)) AS sum_abs_ms,
+        max(abs(drift_ms)) AS max_abs_ms, count(*) FILTER (WHERE abs(drift_ms) > {OFF_MS}) AS off
+    FROM (
+        SELECT CASE
+                WHEN version IS NULL OR position_ms IS NULL THEN 1
+                WHEN version <> $2 THEN 2
+                WHEN position_ms > $3::float8 THEN 3
+                ELSE 0 END AS kind,
+            device_id, drift_ms,
+            width_bucket(position_ms, $6::float8[]) - 1 AS beat,
+            width_bucket(position_ms, $7::float8[]) - 1 AS edge,
+            floor(date_part('epoch', ts) - position_ms / 1000)::bigint AS began_s
         FROM unnest($4::timestamptz[], $5::timestamptz[]) AS span (starts_at, ends_at)
         CROSS JOIN LATERAL (
             SELECT device_id, ts, version, position_ms::float8 AS position_ms, drift_ms::float8 AS drift_ms
             FROM {SCHEMA}.samples WHERE track_id = $1 AND ts >= starts_at AND ts < ends_at
         ) AS sample
-    ), joined AS (
-        SELECT kind, device_id, drift_ms,
-            width_bucket(position_ms, $6::float8[]) - 1 AS beat,
-            width_bucket(position_ms, $7::float8[]) - 1 AS edge,
-            floor(extract(epoch FROM ts) - position_ms / 1000)::bigint AS began_s
-        FROM readings
-    )
-    SELECT GROUPING(beat) AS no_beat, kind, beat, edge, device_id, began_s,
-        count(*) AS readings, sum(drift_ms) AS sum_ms, sum(abs(drift_ms)) AS sum_abs_ms,
-        max(abs(drift_ms)) AS max_abs_ms, count(*) FILTER (WHERE abs(drift_ms) > {OFF_MS}) AS off
-    FROM joined
+    ) AS joined
     GROUP BY GROUPING SETS ((kind), (kind, beat), (kind, edge, device_id, began_s))
-    HAVING GROUPING(beat, edge) = 3 OR kind = 'joined'
+    HAVING GROUPING(beat, edge) = 3 OR kind = 0
 """  # noqa: S608
+_WORK_MEM: Final = "SET LOCAL work_mem = '64MB'"
+"""Else PostgreSQL sorts the readings on disk three times; it takes as much only for very many plays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,18 @@ class DriftStore:
         """Return the drift of the readings of a track, added up by beat, and by section, device and play."""
         minutes = [row["bucket"] for row in await self.pool.fetch(_MINUTES, track_id, since, until)]
         spans = merge_minutes(minutes, since, until)
-        rows = await self.pool.fetch(
-            _CELLS,
-            track_id,
-            version,
-            plan.duration_ms,
-            [starts_at for starts_at, _ in spans],
-            [ends_at for _, ends_at in spans],
-            list(plan.beats_ms),
-            plan.section_edges_ms,
-        )
+        async with self.pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(_WORK_MEM)
+            rows = await connection.fetch(
+                _CELLS,
+                track_id,
+                version,
+                plan.duration_ms,
+                [starts_at for starts_at, _ in spans],
+                [ends_at for _, ends_at in spans],
+                list(plan.beats_ms),
+                plan.section_edges_ms,
+            )
         return _cells(rows)
 
 
@@ -95,7 +97,7 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> DriftCells:
         if row["device_id"] is not None:
             sections.append(SectionCell(row["edge"], row["device_id"], row["began_s"], _sum(row)))
         elif row["no_beat"]:
-            kinds[row["kind"]] = row["readings"]
+            kinds[_KINDS[row["kind"]]] = row["readings"]
         else:
             beats[row["beat"]] = _sum(row)
     return DriftCells(kinds, beats, sections)

@@ -80,6 +80,20 @@ RULES: Final[Sequence[ThresholdRule]] = (
 )
 
 
+def _lowest(kind: AlarmKind) -> float:
+    """Return the threshold that a value exceeds first."""
+    thresholds = [rule.threshold for rule in RULES if rule.kind == kind]
+    return max(thresholds) if any(rule.below for rule in RULES if rule.kind == kind) else min(thresholds)
+
+
+_DRIFT_MS, _TEMP_C, _FPS = _lowest("drift"), _lowest("temperature"), _lowest("fps")
+
+
+def is_normal(reading: Reading) -> bool:
+    """Return whether a reading exceeds no threshold; much faster than asking each rule."""
+    return -_DRIFT_MS <= reading.drift_ms <= _DRIFT_MS and reading.temp_c <= _TEMP_C and reading.fps >= _FPS
+
+
 class LevelState:
     """The state of one rule for one device, with the timers of its hysteresis."""
 
@@ -125,9 +139,13 @@ class AlarmTracker:
             if alarm and RANK[level.rule.level] <= RANK[alarm.level]:
                 changes = {"level": level.rule.level, "reason": level.rule.reason}
                 level.raised = alarm.model_copy(update=changes)
+        self._is_calm = self._has_no_condition()
 
     def update(self, reading: Reading, at: datetime) -> list[DeviceAlarm]:
         """Return the alarms that this reading raises or clears; pass readings in the order of their times."""
+        if self._is_calm and is_normal(reading):
+            self._at = at
+            return []
         if self._at is not None and at - self._at > MAX_GAP:
             for level in self._levels:
                 level.reset_timers()
@@ -137,6 +155,7 @@ class AlarmTracker:
             state = level.update(level.rule.measure(reading), at)
             if state is not None:
                 changes.append(self._change(level, state, reading, at))
+        self._is_calm = self._has_no_condition()
         return changes
 
     def clear_all(self, at: datetime, reason: str) -> list[DeviceAlarm]:
@@ -157,6 +176,10 @@ class AlarmTracker:
             if level.raised is not None:
                 highest[level.rule.kind] = level.raised
         return list(highest.values())
+
+    def _has_no_condition(self) -> bool:
+        """Return whether no level is raised or about to be, so that a normal reading changes nothing."""
+        return all(level.since is None for level in self._levels)
 
     def _change(
         self, level: LevelState, state: Literal["raised", "cleared"], reading: Reading, at: datetime

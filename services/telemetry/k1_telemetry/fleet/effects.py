@@ -1,7 +1,8 @@
 """Defines what the fleet's changes cause: the events, entries, live data and errors to be published."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from k1_contracts import subjects
 from k1_contracts.messages.telemetry import (
@@ -12,6 +13,7 @@ from k1_contracts.messages.telemetry import (
     LiveEvent,
     LiveSample,
 )
+from k1_telemetry.fleet.readings import Reading
 
 FleetEvent = DeviceOnline | DeviceOffline | DeviceAlarm
 
@@ -32,11 +34,33 @@ class RejectedMessage:
         return subjects.device(self.device_id, self.kind)
 
 
+class NewestReading(NamedTuple):
+    """The newest reading of a message, which becomes a live sample if it is not held back."""
+
+    device_id: str
+    reading: Reading
+    at: datetime
+
+
+def live_sample(device_id: str, reading: Reading, at: datetime) -> LiveSample:
+    """Return what is published of a newest reading."""
+    return LiveSample(
+        timestamp=at,
+        device_id=device_id,
+        track_id=reading.track_id,
+        drift_ms=reading.drift_ms,
+        cpu_pct=reading.cpu_pct,
+        temp_c=reading.temp_c,
+        fps=reading.fps,
+        error=reading.error,
+    )
+
+
 @dataclass(slots=True)
 class Effects:
     """Collects what is to be published, in order."""
 
-    live_samples: list[LiveSample] = field(default_factory=list[LiveSample])
+    newest_readings: list[NewestReading] = field(default_factory=list[NewestReading])
     events: list[FleetEvent] = field(default_factory=list[FleetEvent])
     live_events: list[tuple[str, LiveEvent]] = field(default_factory=list[tuple[str, LiveEvent]])
     """Events for the live feeds of tracks, each with the id of its track."""

@@ -11,14 +11,13 @@ from k1_contracts.messages.telemetry import (
     DeviceOffline,
     DeviceOnline,
     LiveEvent,
-    LiveSample,
     Presence,
 )
 from k1_telemetry.fleet.alarms import AlarmTracker
-from k1_telemetry.fleet.effects import Effects, FleetEvent, RejectedMessage
+from k1_telemetry.fleet.effects import Effects, FleetEvent, NewestReading, RejectedMessage
 from k1_telemetry.fleet.presence import MAX_AGE, SILENCE_TIMEOUT, PresenceTracker, Session, Watermark
 from k1_telemetry.fleet.readings import Fault, Reading, assign_times, decode
-from k1_telemetry.fleet.sequences import SequenceResult, SequenceStatus, SequenceTracker
+from k1_telemetry.fleet.sequences import NEXT, SequenceResult, SequenceStatus, SequenceTracker
 
 Outcome = Fault | SequenceStatus | Literal["stale"]
 
@@ -76,12 +75,15 @@ class Fleet:
     ) -> None:
         """Process a message of readings that reached the broker at `arrived`."""
         readings, faults = decode(data)
-        self.counts.readings.update(faults)
-        counted = self.counts.by_device.setdefault(device_id, Counter())
-        counted["rejected"] += sum(faults.values())
+        counted = self.counts.by_device.get(device_id)
+        if counted is None:
+            counted = self.counts.by_device[device_id] = Counter()
         counted["received"] += len(readings)
-        if faults and not redelivered:
-            effects.rejected.append(RejectedMessage(device_id, "telemetry", data))
+        if faults:
+            self.counts.readings.update(faults)
+            counted["rejected"] += sum(faults.values())
+            if not redelivered:
+                effects.rejected.append(RejectedMessage(device_id, "telemetry", data))
         if not readings:
             return
         if self._presence_tracker.record_reading(device_id, arrived, now):
@@ -93,14 +95,15 @@ class Fleet:
         times = assign_times(readings, arrived, device.last_arrival)
         device.last_arrival = max(arrived, device.last_arrival or arrived)
         newest = None
+        classify = device.sequence.classify
         for reading, at in zip(readings, times, strict=True):
-            result = device.sequence.classify(reading.seq, reading.ts, at, redelivered=redelivered)
+            result = classify(reading.seq, reading.ts, at, redelivered=redelivered)
             self._count(result, counted)
             if result.status in {"new", "restarted"}:
                 newest = reading, at
                 self._apply_reading(device, reading, at, effects)
         if newest is not None:
-            effects.live_samples.append(_live_sample(device_id, *newest))
+            effects.newest_readings.append(NewestReading(device_id, *newest))
 
     def process_hello(self, device_id: str, at: datetime, effects: Effects, *, now: datetime) -> None:
         """Process a hello of a device."""
@@ -146,6 +149,8 @@ class Fleet:
 
     def _count(self, result: SequenceResult, counted: Counter[str]) -> None:
         self.counts.readings[result.status] += 1
+        if result is NEXT:
+            return
         self.counts.missing += result.missing
         self.counts.clock_jumps += result.clock_jumped
         if result.status != "new" or result.missing or result.clock_jumped:
@@ -169,7 +174,9 @@ class Fleet:
         if device.pending_online is not None and device.track_id is not None:
             effects.live_events.append((device.track_id, _live_event("online", device.pending_online)))
             device.pending_online = None
-        self._add_alarms(device.alarms.update(reading, at), reading.track_id, effects)
+        alarms = device.alarms.update(reading, at)
+        if alarms:
+            self._add_alarms(alarms, reading.track_id, effects)
 
     def _mark_offline(
         self, session: Session, at: datetime, reason: Literal["bye", "silence"], effects: Effects
@@ -192,19 +199,6 @@ class Fleet:
                 effects.presence_changed[alarm.device_id] = None
             if track_id is not None:
                 effects.live_events.append((track_id, _live_event("alarm", alarm)))
-
-
-def _live_sample(device_id: str, reading: Reading, at: datetime) -> LiveSample:
-    return LiveSample(
-        timestamp=at,
-        device_id=device_id,
-        track_id=reading.track_id,
-        drift_ms=reading.drift_ms,
-        cpu_pct=reading.cpu_pct,
-        temp_c=reading.temp_c,
-        fps=reading.fps,
-        error=reading.error,
-    )
 
 
 def _silence_alarm(session: Session, track_id: str | None, at: datetime) -> DeviceAlarm:

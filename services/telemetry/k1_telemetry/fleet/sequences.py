@@ -7,6 +7,7 @@ HISTORY_SIZE: Final = 128
 """How many sequence numbers are kept to tell duplicates from late readings: 13 s at ten readings a second."""
 CLOCK_TOLERANCE: Final = timedelta(minutes=1)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_TOLERANCE_MS: Final = CLOCK_TOLERANCE / _MILLISECOND
 
 SequenceStatus = Literal["new", "restarted", "late", "duplicate"]
 
@@ -22,6 +23,10 @@ class SequenceResult(NamedTuple):
     """How many readings are missing between the newest reading and this one."""
     clock_jumped: bool = False
     """The device's clock went back, or differs by over a minute from the time that passed for the broker."""
+
+
+NEXT: Final = SequenceResult("new")
+"""What most readings are: new, without a gap before them."""
 
 
 class SequenceTracker:
@@ -41,33 +46,24 @@ class SequenceTracker:
     def classify(self, seq: int, ts: float, at: datetime, *, redelivered: bool = False) -> SequenceResult:
         """Record and classify a reading with the device's `seq` and `ts` (ms, its clock), taken `at`."""
         if self._at is None:
-            return self._record_newest("new", seq, ts, at)
+            self._record_newest(seq, ts, at)
+            return NEXT
         if seq > self._seq:
-            missing = seq - self._seq - 1
-            return self._record_newest(
-                "new", seq, ts, at, missing, clock_jumped=self._has_clock_jumped(ts, at)
-            )
+            missing, clock_jumped = seq - self._seq - 1, self._has_clock_jumped(ts, at)
+            self._record_newest(seq, ts, at)
+            return SequenceResult("new", missing, clock_jumped) if missing or clock_jumped else NEXT
         if self._recent.get(seq) == ts:
             return SequenceResult("duplicate")
         if redelivered or self._fills_gap(seq, ts):
             self._remember(seq, ts)
             return SequenceResult("late")
         self._recent.clear()
-        return self._record_newest("restarted", seq, ts, at)
+        self._record_newest(seq, ts, at)
+        return SequenceResult("restarted")
 
-    def _record_newest(
-        self,
-        status: SequenceStatus,
-        seq: int,
-        ts: float,
-        at: datetime,
-        missing: int = 0,
-        *,
-        clock_jumped: bool = False,
-    ) -> SequenceResult:
+    def _record_newest(self, seq: int, ts: float, at: datetime) -> None:
         self._seq, self._ts, self._at = seq, ts, at
         self._remember(seq, ts)
-        return SequenceResult(status, missing, clock_jumped)
 
     def _remember(self, seq: int, ts: float) -> None:
         self._recent[seq] = ts
@@ -77,7 +73,7 @@ class SequenceTracker:
     def _has_clock_jumped(self, ts: float, at: datetime) -> bool:
         assert self._at is not None
         elapsed_ms = (at - self._at) / _MILLISECOND
-        return ts <= self._ts or abs(ts - self._ts - elapsed_ms) > CLOCK_TOLERANCE / _MILLISECOND
+        return ts <= self._ts or abs(ts - self._ts - elapsed_ms) > _TOLERANCE_MS
 
     def _fills_gap(self, seq: int, ts: float) -> bool:
         """Return whether a lower and a higher number are known, with times around this one, but not this number."""

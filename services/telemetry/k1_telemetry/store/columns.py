@@ -1,5 +1,6 @@
 """Turns the messages of a batch into columns, sorted by device, track and time; pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,15 +12,6 @@ from k1_telemetry.fleet.readings import Reading
 
 METRICS: Final = ("drift_ms", "cpu_pct", "temp_c", "fps", "heap_free", "rssi")
 """The numbers of a reading that rollups summarise."""
-_DTYPES: Final[dict[str, Any]] = {
-    "drift_ms": np.float32,
-    "cpu_pct": np.float32,
-    "temp_c": np.float32,
-    "fps": np.float32,
-    "heap_free": np.int64,
-    "rssi": np.int16,
-}
-
 Column = npt.NDArray[Any]
 
 
@@ -67,37 +59,73 @@ def to_columns(messages: Sequence[SampleMessage]) -> Columns:
 
     A reading is at its corrected time, but never later than its message arrived.
     """
+    devices: dict[str, int] = {}
+    messages = sorted(messages, key=lambda each: devices.setdefault(each.device_id, len(devices)))
     readings = [reading for message in messages for reading in message.readings]
     counts = [len(message.readings) for message in messages]
-    devices: dict[str, int] = {}
-    tracks: dict[str | None, int] = {}
-    device = np.repeat([devices.setdefault(each.device_id, len(devices)) for each in messages], counts)
-    track = np.array([tracks.setdefault(each.track_id, len(tracks)) for each in readings])
-    device_ts = np.array([each.ts for each in readings], dtype=np.float64)
+    device = np.repeat([devices[each.device_id] for each in messages], counts)
+    tracks, track = _tracks(readings)
+    device_ts = _column([each.ts for each in readings], np.float64)
     offset_ms = np.repeat([each.offset_ms for each in messages], counts)
     arrived_us = np.repeat(np.array([each.arrived_us for each in messages], dtype=np.int64), counts)
     corrected_us = np.rint((device_ts + offset_ms) * 1000).astype(np.int64)
     ts_us = np.minimum(corrected_us, arrived_us)
-    order = np.lexsort((ts_us, track, device))
-    metrics = {
-        name: np.array([getattr(each, name) for each in readings], dtype=_DTYPES[name])[order]
-        for name in METRICS
-    }
-    placed = [each.version is not None and each.position_ms is not None for each in readings]
-    version = [each.version if known else 0 for each, known in zip(readings, placed, strict=True)]
-    position_ms = [each.position_ms if known else 0.0 for each, known in zip(readings, placed, strict=True)]
-    failed = [number for number, each in enumerate(readings) if each.error is not None]
-    places = {int(old): new for new, old in enumerate(order)} if failed else {}
+    order = _order(device, track, ts_us)
+    version, position_ms = _places(readings)
+    errors = [each.error for each in readings]
+    has_errors = errors.count(None) < len(errors)
+    failed = [number for number, error in enumerate(errors) if error is not None] if has_errors else []
+    places = {int(old): new for new, old in enumerate(np.arange(len(readings))[order])} if failed else {}
     return Columns(
         devices=list(devices),
-        tracks=list(tracks),
+        tracks=tracks,
         device=device[order],
         track=track[order],
         ts_us=ts_us[order],
         device_ts=device_ts[order],
-        seq=np.array([each.seq for each in readings], dtype=np.int64)[order],
-        version=np.array(version, dtype=np.int32)[order],
-        position_ms=np.array(position_ms, dtype=np.float32)[order],
-        metrics=metrics,
-        errors={places[number]: readings[number].error or "" for number in failed},
+        seq=_column([each.seq for each in readings], np.int64)[order],
+        version=version[order],
+        position_ms=position_ms[order],
+        metrics={
+            "drift_ms": _column([each.drift_ms for each in readings], np.float32)[order],
+            "cpu_pct": _column([each.cpu_pct for each in readings], np.float32)[order],
+            "temp_c": _column([each.temp_c for each in readings], np.float32)[order],
+            "fps": _column([each.fps for each in readings], np.float32)[order],
+            "heap_free": _column([each.heap_free for each in readings], np.int64)[order],
+            "rssi": _column([each.rssi for each in readings], np.int16)[order],
+        },
+        errors={places[number]: errors[number] or "" for number in failed},
     )
+
+
+def _tracks(readings: Sequence[Reading]) -> tuple[list[str | None], Column]:
+    """Return the different tracks, and the index in them of each reading's."""
+    track_ids = [each.track_id for each in readings]
+    indices = {track_id: number for number, track_id in enumerate(dict.fromkeys(track_ids))}
+    if len(indices) == 1:
+        return list(indices), np.zeros(len(readings), np.int64)
+    return list(indices), _column([indices[track_id] for track_id in track_ids], np.int64)
+
+
+def _order(device: Column, track: Column, ts_us: Column) -> Column | slice:
+    """Return the order by device, track and time; readings mostly come in it, which is seen faster than sorted."""
+    follows = (np.diff(device) > 0) | ((np.diff(track) == 0) & (np.diff(ts_us) >= 0))
+    return slice(None) if follows.all() else np.lexsort((ts_us, track, device))
+
+
+def _places(readings: Sequence[Reading]) -> tuple[Column, Column]:
+    """Return version and position of each reading, both 0 where one is not known."""
+    versions = [each.version for each in readings]
+    if versions.count(None) == len(versions):
+        return np.zeros(len(versions), np.int32), np.zeros(len(versions), np.float32)
+    version = _column([each or 0 for each in versions], np.int32)
+    positions = [math.nan if each.position_ms is None else each.position_ms for each in readings]
+    position_ms = _column(positions, np.float32)
+    unplaced = (version == 0) | np.isnan(position_ms)
+    version[unplaced], position_ms[unplaced] = 0, 0
+    return version, position_ms
+
+
+def _column(values: list[float], dtype: Any) -> Column:
+    """Return the values as numbers of a type; twice as fast as `np.array`, which looks for the type of each."""
+    return np.fromiter(values, dtype, len(values))

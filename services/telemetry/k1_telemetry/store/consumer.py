@@ -22,20 +22,22 @@ from nats.errors import Error as NatsError
 
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
+from k1_platform.nats.bulk import acknowledge, reject
 from k1_platform.nats.client import Bus
+from k1_platform.nats.jetstream_api import DeliveryInfo
 from k1_platform.nats.pull_consumer import PullConsumer, PullError
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.tasks import is_set_within, run_together
 from k1_telemetry.store.columns import SampleMessage
-from k1_telemetry.store.intake import BadSamples, Delivery, Intake
+from k1_telemetry.store.intake import BadSamples, Intake
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.quarantine import Quarantine
 from k1_telemetry.store.writer import BatchWriter
 
 _MAX_ROWS: Final = 50_000
 """A batch with more readings is complete."""
-_INTERVAL_S: Final = 0.5
+_INTERVAL_S: Final = 1.0
 """The shortest time between the beginnings of two batches that are not complete."""
 _PULL_MESSAGES: Final = 2000
 """How many messages with one reading a pull asks for."""
@@ -48,7 +50,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Batch:
-    deliveries: list[Msg] = field(default_factory=list[Msg])
+    replies: list[str] = field(default_factory=list[str])
+    """Where each message is acknowledged. The messages themselves would double the memory."""
     samples: list[SampleMessage] = field(default_factory=list[SampleMessage])
     bad: list[BadSamples] = field(default_factory=list[BadSamples])
     rows: int = 0
@@ -78,9 +81,7 @@ class SampleConsumer:
             await run_together(self._collect(), self._write_batches())
         finally:
             with suppress(NatsError):
-                for message in [*self._writing.deliveries, *self._batch.deliveries]:
-                    if not message.is_acked:
-                        await message.nak()
+                await reject(self._bus.client, [*self._writing.replies, *self._batch.replies])
 
     async def _collect(self) -> NoReturn:
         async with PullConsumer(
@@ -99,9 +100,9 @@ class SampleConsumer:
                     continue
                 for message in pulled.messages:
                     self._add(message)
-                if self._batch.deliveries:
+                if self._batch.replies:
                     # Fewer messages where they are packed, so that no pull brings far more than a batch.
-                    mean = max(self._batch.rows / len(self._batch.deliveries), 1)
+                    mean = max(self._batch.rows / len(self._batch.replies), 1)
                     puller.batch = max(round(_PULL_MESSAGES / mean), _MIN_PULL_MESSAGES)
                     self._collected.set()
                 if self._batch.is_complete:
@@ -112,7 +113,7 @@ class SampleConsumer:
     def _add(self, message: Msg) -> None:
         samples, bad = self._intake.read(message)
         batch = self._batch
-        batch.deliveries.append(message)
+        batch.replies.append(message.reply)
         batch.bad += bad
         if samples is not None:
             batch.samples.append(samples)
@@ -127,7 +128,7 @@ class SampleConsumer:
             self._complete.clear()
             self._taken.set()
             await self._write(self._writing)
-            await self._acknowledge(self._writing.deliveries)
+            await self._acknowledge(self._writing.replies)
             self._writing = _Batch()
             await is_set_within(self._complete, max(begun_s + _INTERVAL_S - time.monotonic(), 0))
 
@@ -178,18 +179,17 @@ class SampleConsumer:
             else:
                 return
 
-    async def _acknowledge(self, messages: list[Msg]) -> None:
+    async def _acknowledge(self, replies: list[str]) -> None:
         """Acknowledge stored messages. One whose acknowledgement is lost comes again, and the writer leaves it out."""
         try:
-            for message in messages:
-                await message.ack()
+            await acknowledge(self._bus.client, replies)
         except NatsError as error:
             _log.warning("cannot acknowledge samples", extra={"reason": repr(error)})
 
 
 def _unstorable(message: SampleMessage, error: Exception) -> BadSamples:
     return BadSamples(
-        Delivery(1, message.sequence, message.arrived_us),
+        DeliveryInfo(1, message.sequence, message.arrived_us),
         DEVICE_READINGS.subject_for(message.device_id),
         message.arrived_us,
         "not_storable",

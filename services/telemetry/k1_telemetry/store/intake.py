@@ -3,13 +3,15 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import msgspec
 from nats.aio.msg import Msg
 
 from k1_contracts import subjects
+from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.deploy.device_link import DEVICE_ID
+from k1_platform.nats.jetstream_api import DeliveryInfo, delivery_info
 from k1_telemetry.fleet.effects import RejectedMessage
 from k1_telemetry.fleet.readings import MAX_BYTES, MAX_READINGS, Reading, decode, to_reading
 from k1_telemetry.message_errors import explain
@@ -18,37 +20,19 @@ from k1_telemetry.store.device_clocks import MAX_AGE_MS, DeviceClocks
 
 ARRIVED_HEADER: Final = "k1-arrived-us"
 """When the message of a bad sample arrived first; the sample keeps this time when it is redriven."""
-_V1_FIELDS: Final = 9
-"""The parts of a reply subject whose account has no domain; otherwise it has two more in front."""
-
-
-class Delivery(NamedTuple):
-    """What the reply subject of a message says about it."""
-
-    number: int
-    """Which delivery it is, from 1."""
-    sequence: int
-    arrived_us: int
 
 
 @dataclass(frozen=True, slots=True)
 class BadSamples:
     """What of one message is not stored, and why."""
 
-    delivery: Delivery
+    delivery: DeliveryInfo
     subject: str
     arrived_us: int
     code: str
     reason: str
     count: int
     body: bytes
-
-
-def parse_delivery(reply: str) -> Delivery:
-    """Return what a reply subject says; faster than the metadata of nats-py, which decodes everything."""
-    parts = reply.split(".")
-    first = 4 if len(parts) == _V1_FIELDS else 6
-    return Delivery(int(parts[first]), int(parts[first + 1]), int(parts[first + 3]) // 1000)
 
 
 class Intake:
@@ -58,8 +42,10 @@ class Intake:
         self._clocks = DeviceClocks()
 
     def read(self, message: Msg) -> tuple[SampleMessage | None, list[BadSamples]]:
-        """Return the valid readings of a message, and the bad ones by reason."""
-        delivery = parse_delivery(message.reply)
+        """Return the valid readings of a message, and the bad ones by reason; nothing of a message for another durable."""
+        if not TELEMETRY_STORE.receives(message.subject):
+            return None, []
+        delivery = delivery_info(message)
         headers = message.headers
         redriven = headers is not None and ARRIVED_HEADER in headers
         arrived_us = int(headers[ARRIVED_HEADER]) if headers is not None and redriven else delivery.arrived_us
@@ -76,13 +62,13 @@ class Intake:
         arrived_ms = arrived_us / 1000
         offset_ms = self._clocks.update(device_id, readings[-1].ts, arrived_ms)
         oldest_ms = arrived_ms - offset_ms - MAX_AGE_MS
-        if len(readings) > 1 and min(reading.ts for reading in readings) < oldest_ms:
+        if len(readings) > 1 and min([reading.ts for reading in readings]) < oldest_ms:
             old = [reading for reading in readings if reading.ts < oldest_ms]
             readings = [reading for reading in readings if reading.ts >= oldest_ms]
             bad.append(_too_old(delivery, subject, arrived_us, old))
         return SampleMessage(delivery.sequence, arrived_us, device_id, offset_ms, readings), bad
 
-    def _rejected(self, delivery: Delivery, subject: str, arrived_us: int, data: bytes) -> BadSamples:
+    def _rejected(self, delivery: DeliveryInfo, subject: str, arrived_us: int, data: bytes) -> BadSamples:
         error = explain(RejectedMessage(subject.partition(".")[2], "telemetry", data))
         body, count = bad_part(data)
         return BadSamples(delivery, subject, arrived_us, error.code, error.message, count, body)
@@ -108,7 +94,9 @@ def bad_part(data: bytes) -> tuple[bytes, int]:
     return json.dumps(bad).encode(), len(bad)
 
 
-def _too_old(delivery: Delivery, subject: str, arrived_us: int, readings: Sequence[Reading]) -> BadSamples:
+def _too_old(
+    delivery: DeliveryInfo, subject: str, arrived_us: int, readings: Sequence[Reading]
+) -> BadSamples:
     reason = "ts: over an hour before the message arrived. Send readings at once, with the newest last."
     return BadSamples(
         delivery, subject, arrived_us, "clock", reason, len(readings), msgspec.json.encode(readings)

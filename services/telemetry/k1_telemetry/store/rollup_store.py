@@ -1,12 +1,12 @@
-"""Writes summaries into the tables of rollups, merged with what is stored."""
+"""Adds summaries to the tables of rollups: the database merges the numbers, this module the digests."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from k1_platform.postgres.pool import Connection
 from k1_telemetry.database import SCHEMA, Rollup
 from k1_telemetry.store.columns import METRICS
-from k1_telemetry.store.rollups import Key, Summary
+from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, Summaries
+from k1_telemetry.store.sketches import merge_sketches
 
 _PREPARE_ROLLUPS: Final = """
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off;
@@ -18,15 +18,23 @@ _TYPES: Final = {
     "track_id": "text",
     "bucket": "timestamptz",
     "count": "int4",
-    "drift_p95": "float4",
-    "drift_sketch": "bytea",
-    **{f"{name}_sum": "float8" for name in METRICS},
+    **dict.fromkeys(SUMS, "float8"),
     **{f"{name}_{bound}": "float4" for name in METRICS for bound in ("min", "max")},
     "heap_free_min": "int8",
     "heap_free_max": "int8",
     "rssi_min": "int2",
     "rssi_max": "int2",
+    "drift_p95": "float4",
+    "drift_sketch": "bytea",
 }
+_MERGED: Final = {
+    **{name: f"stored.{name} + excluded.{name}" for name in ("count", *SUMS)},
+    **{name: f"least(stored.{name}, excluded.{name})" for name in MINIMA},
+    **{name: f"greatest(stored.{name}, excluded.{name})" for name in MAXIMA},
+    "drift_p95": "excluded.drift_p95",
+    "drift_sketch": "excluded.drift_sketch",
+}
+"""What a row becomes when a summary of the same bucket is added; its digest has been merged before."""
 
 
 async def prepare_rollups(connection: Connection) -> None:
@@ -34,35 +42,27 @@ async def prepare_rollups(connection: Connection) -> None:
     await connection.execute(_PREPARE_ROLLUPS)
 
 
-async def update_rollup(connection: Connection, rollup: Rollup, summaries: Sequence[Summary]) -> None:
+async def update_rollup(connection: Connection, rollup: Rollup, summaries: Summaries) -> None:
     """Add summaries to the rows of a rollup."""
-    keys = ([summary.key[number] for summary in summaries] for number in range(3))
-    by_key: dict[Key, Mapping[str, Any]] = {
-        (row["device_id"], row["bucket"], row["track_id"]): row
-        for row in await connection.fetch(_select(rollup), *keys)
-    }
-    for summary in summaries:
-        stored = by_key.get(summary.key)
-        if stored is not None:
-            summary.merge(stored)
-    rows = [summary.row() for summary in summaries]
-    await connection.execute(_upsert(rollup), *([row[name] for row in rows] for name in _TYPES))
+    keys = summaries.devices, summaries.buckets, summaries.tracks
+    for number, stored in await connection.fetch(_select(rollup), *keys):
+        merge_sketches(summaries.drift[number - 1], stored)
+    columns = summaries.columns()
+    await connection.execute(_upsert(rollup), *(columns[name] for name in _TYPES))
 
 
 def _select(rollup: Rollup) -> str:
-    return (
-        f"SELECT stored.* FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS key (device, at, track)"  # noqa: S608
-        f" JOIN {SCHEMA}.{rollup.name} stored ON device_id = device AND bucket = at AND track_id = track"
-    )
+    return f"""
+        SELECT number, drift_sketch
+        FROM unnest($1::text[], $2::timestamptz[], $3::text[]) WITH ORDINALITY AS key (device, at, track, number)
+        JOIN {SCHEMA}.{rollup.name} ON device_id = device AND bucket = at AND track_id = track
+    """  # noqa: S608
 
 
 def _upsert(rollup: Rollup) -> str:
-    names = ", ".join(_TYPES)
     arrays = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(_TYPES.values(), 1))
-    changes = ", ".join(
-        f"{name} = excluded.{name}" for name in _TYPES if name not in {"device_id", "track_id", "bucket"}
-    )
-    return (
-        f"INSERT INTO {SCHEMA}.{rollup.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608
-        f" ON CONFLICT (device_id, bucket, track_id) DO UPDATE SET {changes}"
-    )
+    return f"""
+        INSERT INTO {SCHEMA}.{rollup.name} AS stored ({", ".join(_TYPES)}) SELECT * FROM unnest({arrays})
+        ON CONFLICT (device_id, bucket, track_id) DO UPDATE
+        SET {", ".join(f"{name} = {merged}" for name, merged in _MERGED.items())}
+    """  # noqa: S608

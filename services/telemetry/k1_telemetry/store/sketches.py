@@ -22,9 +22,14 @@ def sketch_of(values: Floats) -> Sketch:
     return sketch
 
 
+def deserialised(stored: bytes) -> Sketch:
+    """Return a stored digest."""
+    return tdigest_float.deserialize(stored)
+
+
 def merge_sketches(sketch: Sketch, other: bytes) -> None:
     """Add the values of a stored digest to a digest."""
-    sketch.merge(tdigest_float.deserialize(other))
+    sketch.merge(deserialised(other))
 
 
 def to_bytes(sketch: Sketch) -> bytes:
@@ -39,7 +44,7 @@ def percentile_95(sketch: Sketch) -> float:
 
 def merged_percentile_95(stored: Sequence[bytes]) -> float:
     """Return the 95th percentile of the values of at least one stored digest."""
-    sketch = tdigest_float.deserialize(stored[0])
+    sketch = deserialised(stored[0])
     for other in stored[1:]:
         merge_sketches(sketch, other)
     return percentile_95(sketch)

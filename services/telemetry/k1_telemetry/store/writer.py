@@ -6,20 +6,30 @@ leaves out those messages and writes the others.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 
 import asyncpg
 
 from k1_platform.postgres.pool import Pool
-from k1_telemetry.database import PARTITIONED_TABLES, ROLLUPS, SCHEMA
+from k1_platform.processes.threads import in_thread
+from k1_telemetry.database import PARTITIONED_TABLES, ROLLUPS, SCHEMA, Rollup
 from k1_telemetry.store.batches import at_time, insert_batch, without_stored
 from k1_telemetry.store.columns import SampleMessage, to_columns
 from k1_telemetry.store.copy_rows import COLUMN_NAMES, encode_rows
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.partitions import ensure_partitions, partition_name, partition_start
 from k1_telemetry.store.rollup_store import prepare_rollups, update_rollup
-from k1_telemetry.store.rollups import summarise
+from k1_telemetry.store.rollups import Summaries, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class _PreparedBatch:
+    since: datetime
+    until: datetime
+    rows: bytes
+    summaries: list[tuple[Rollup, Summaries]]
 
 
 class BatchWriter:
@@ -61,18 +71,21 @@ class BatchWriter:
         await self.write(messages[middle:])
 
     async def _write_new(self, messages: Sequence[SampleMessage]) -> None:
-        columns = to_columns(messages)
-        await self._ensure_partitions(at_time(int(columns.ts_us.min())), at_time(int(columns.ts_us.max())))
-        summaries = [(rollup, summarise(columns, rollup.step)) for rollup in ROLLUPS]
-        rows = encode_rows(columns)
+        # In a thread, so that the event loop goes on in the tenth of a second that a large batch takes.
+        batch = await in_thread(_prepare, messages)
+        await self._ensure_partitions(batch.since, batch.until)
         async with self._pool.acquire() as connection, connection.transaction():
             await insert_batch(connection, messages)
             await connection.copy_to_table(
-                "samples", schema_name=SCHEMA, columns=COLUMN_NAMES, source=BytesIO(rows), format="binary"
+                "samples",
+                schema_name=SCHEMA,
+                columns=COLUMN_NAMES,
+                source=BytesIO(batch.rows),
+                format="binary",
             )
             await prepare_rollups(connection)
-            for rollup, summarised in summaries:
-                await update_rollup(connection, rollup, summarised)
+            for rollup, summaries in batch.summaries:
+                await update_rollup(connection, rollup, summaries)
 
     async def _ensure_partitions(self, since: datetime, until: datetime) -> None:
         needed = {
@@ -83,6 +96,16 @@ class BatchWriter:
         if not needed <= self._partitions:
             await ensure_partitions(self._pool, since, until)
             self._partitions |= needed
+
+
+def _prepare(messages: Sequence[SampleMessage]) -> _PreparedBatch:
+    columns = to_columns(messages)
+    return _PreparedBatch(
+        since=at_time(int(columns.ts_us.min())),
+        until=at_time(int(columns.ts_us.max())),
+        rows=encode_rows(columns),
+        summaries=[(rollup, summarise(columns, rollup.step)) for rollup in ROLLUPS],
+    )
 
 
 def _times(since: datetime, until: datetime, span: timedelta) -> Iterator[datetime]:

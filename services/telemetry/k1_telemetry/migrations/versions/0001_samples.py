@@ -84,8 +84,9 @@ OTHERS = (
     )
     """,
 )
+# The loader of TimescaleDB defines the setting. Which libraries the server loads, only superusers may see.
 HYPERTABLES = text(
-    "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%'"
+    "SELECT current_setting('timescaledb.max_background_workers', true) IS NOT NULL"
     " AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')"
 )
 
