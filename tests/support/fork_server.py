@@ -1,4 +1,4 @@
-"""Starts services as forks of one process that has imported what they share.
+"""Starts services as forks of one process that has imported them.
 
 The imports cost each start more than a second of processor time, and the tests start a hundred services. The server is
 `python -m tests.support.fork_server`: it reads one request a line and answers with one line.
@@ -98,20 +98,28 @@ class ForkedProcess:
 
 def main() -> None:
     """Serve the requests of standard input until it is closed."""
-    for name in SHARED_MODULES:
-        importlib.import_module(name)
-    assert threading.active_count() == 1, "forking is not safe: a shared module has started a thread"
-    gc.collect()
-    gc.freeze()  # else the collector writes to the shared pages and so copies them
+    imported: set[str] = set()
     for line in sys.stdin:
         request = json.loads(line)
         if "poll" in request:
             pid, status = os.waitpid(request["poll"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if pid else None
         else:
+            if request["start"] not in imported:
+                imported.add(request["start"])
+                _import(request["start"])
             answer = os.fork() or _run_module(request["start"], request["environment"], request["log"])
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+
+
+def _import(service: str) -> None:
+    """Import what a service does before it runs."""
+    for name in (*SHARED_MODULES, f"{service}.app"):
+        importlib.import_module(name)
+    assert threading.active_count() == 1, "forking is not safe: a module has started a thread"
+    gc.collect()
+    gc.freeze()  # else the collector writes to the shared pages and so copies them
 
 
 def _run_module(module: str, environment: dict[str, str], log: str) -> NoReturn:
