@@ -58,9 +58,9 @@ class Visitor:
         """Return the row of a track in the library."""
         return self.page.get_by_role("row").filter(has_text=title)
 
-    def assert_accessible(self) -> None:
-        """Assert that axe finds nothing wrong."""
-        found = Axe().run(self.page).response["violations"]
+    def assert_accessible(self, part: str | None = None) -> None:
+        """Assert that axe finds nothing wrong in the page, or in the part of it that a selector names."""
+        found = Axe().run(self.page, context=part).response["violations"]
         report = [
             f"{each['id']}: {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"
             for each in found

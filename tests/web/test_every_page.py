@@ -1,26 +1,59 @@
 """Every page: for assistive technology, at three widths, in both themes, and by its address alone."""
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.web.browsers import DESKTOP, PHONE, TABLET
-from tests.web.conftest import Stage
+from tests.web.conftest import DEVICES, Stage
+from tests.web.devices import deploy
 
-PUBLIC = ("/sign-in", "/register", "/reset", "/reset?token=x", "/verify", "/accept?token=x")
-PAGES = (
-    "/tracks",
-    "/tracks/TRACK",
-    "/devices",
-    "/deployments",
-    "/activity",
-    "/profile",
-    "/profile/security",
-    "/profile/keys",
-    "/users",
-    "/nowhere",
-)
+ROUTES: Final = Path(__file__).parents[2] / "webapp/src/app/routes.tsx"
+PUBLIC: Final = {"/reset": "?token=x", "/accept": "?token=x"}
+"""What else belongs to the address of a page for everyone."""
+SECTIONS: Final = ("security", "keys")
+"""Of the profile, besides the first."""
+
+
+def public_pages() -> Iterator[str]:
+    """Yield the addresses of the pages for everyone."""
+    for pattern in patterns("PUBLIC_ROUTES"):
+        yield pattern
+        if pattern in PUBLIC:
+            yield pattern + PUBLIC[pattern]
+
+
+def pages(stage: Stage) -> Iterator[str]:
+    """Yield the addresses of the pages inside the frame: each route with and without its id, and one that is none."""
+    deployments = stage.call("GET", "/deployments", params={"limit": 1})["items"]
+    track = stage.tracks["Blue hour"]
+    ids = {
+        "trackId": [track],
+        "deviceId": DEVICES[:1],
+        "deploymentId": [
+            deployments[0]["deployment_id"] if deployments else deploy(stage, track, DEVICES[:1])
+        ],
+        "section": SECTIONS,
+    }
+    for pattern in patterns("ROUTES"):
+        plain, *fields = re.split(r"/:(\w+)\??", pattern)
+        if plain == "/":
+            continue  # the library, which has an address of its own
+        yield plain
+        # What follows an id names a tab; tabs are opened on the page.
+        yield from (f"{plain}/{value}" for value in (ids[fields[0]] if fields else ()))
+    yield "/nowhere"
+
+
+def patterns(table: str) -> list[str]:
+    """Return the patterns of a table of the page's routes."""
+    found = re.search(rf"const {table}: .*? = \[\n(.*?)\n\];", ROUTES.read_text(), re.DOTALL)
+    assert found, f"{ROUTES} has no table {table}"
+    return re.findall(r'^  route\("([^"]+)"', found[1], re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -28,23 +61,34 @@ PAGES = (
 )
 def test_every_page_is_accessible_and_fits(stage: Stage, visit: Any, theme: str, size: ViewportSize) -> None:
     """Axe finds nothing, nothing is wider than the window, and the navigation is there; on tablets too."""
-    for role, paths in ((None, PUBLIC), ("operator", PAGES)):
+    for role, paths in ((None, public_pages()), ("admin", pages(stage))):
         visitor = visit(role, size=size, has_touch=size is PHONE)
         visitor.excuse("401")
         visitor.context.add_init_script(f"localStorage.setItem('k1.theme', '{theme}')")
         for path in paths:
-            page = visitor.open(path.replace("TRACK", stage.tracks["Blue hour"]))
+            page = visitor.open(path)
             settle(page)
             visitor.assert_accessible()
             visitor.assert_fits()
-            if role is not None:
-                assert_navigation(page)
-            if role is not None and size is DESKTOP:
+            if role is None:
+                continue
+            assert_navigation(page)
+            for tab in tabs_of_track(page):
+                tab.click()
+                settle(page)
+                visitor.assert_accessible("[role=tabpanel]:not([hidden])")
+                visitor.assert_fits()
+            if size is DESKTOP:
                 # Between the two other widths the frame is another.
                 page.set_viewport_size(TABLET)
                 visitor.assert_fits()
                 assert_navigation(page)
                 page.set_viewport_size(size)
+
+
+def tabs_of_track(page: Page) -> list[Any]:
+    """Return the tabs of a track's page but the first, which is open; none on other pages."""
+    return page.get_by_role("tablist", name="Parts of the track").get_by_role("tab").all()[1:]
 
 
 def assert_navigation(page: Any) -> None:

@@ -12,7 +12,7 @@ from k1_catalogue.artefacts.media import CopyTheAudio, MediaQueries
 from k1_catalogue.beats.editor import BeatEditor
 from k1_catalogue.beats.graph_versions import GraphVersions
 from k1_catalogue.beats.queries import BeatQueries
-from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.store import current_override, version_edits
 from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
@@ -109,7 +109,7 @@ async def wire(runtime: Runtime) -> None:
         clock=_now,
     )
     places = await jetstream.key_value(streams.JOB_PLACES.name)
-    tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override)
+    tracks = TrackQueries(pool, maps, objects, newest_deployments, current_override, version_edits)
     edits = TrackEdits(pool, tracks, jobs.request_analysis, cancels, _now)
     maintenance_mode = MaintenanceMode(jetstream)
     storage = _storage_queries(pool, objects, settings, runtime, maintenance_mode)

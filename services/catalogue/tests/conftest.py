@@ -13,7 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from nats.js import JetStreamContext
 from prometheus_client import CollectorRegistry
 
-from k1_catalogue.beats.store import current_override
+from k1_catalogue.beats.store import current_override, version_edits
 from k1_catalogue.beats.version_builder import VersionBuilder
 from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.deployments.store import newest_deployments
@@ -157,7 +157,7 @@ def graphs(pool: Pool, objects: ObjectStore, shows: ShowBuilder, worker: InProce
 @pytest.fixture
 def track_queries(pool: Pool, maps: MapStore, objects: ObjectStore) -> TrackQueries:
     """The queries about tracks."""
-    return TrackQueries(pool, maps, objects, newest_deployments, current_override)
+    return TrackQueries(pool, maps, objects, newest_deployments, current_override, version_edits)
 
 
 @pytest.fixture

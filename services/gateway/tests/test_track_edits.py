@@ -132,12 +132,19 @@ async def test_a_track_at_a_time(http: httpx.AsyncClient, owners: Owners) -> Non
 async def test_a_list_filtered_by_tags_and_f_measure(http: httpx.AsyncClient, owners: Owners) -> None:
     """`tag` is repeated; a comma is part of a tag."""
     owners.respond_with(TRACK_LIST.subject, samples.page())
-    query = "tag=a&tag=b%2Cc&min_f_measure=0.5&max_f_measure=1&sort=title&status=deleted"
+    query = "tag=a&tag=b%2Cc&min_f_measure=0.5&max_f_measure=1&min_bpm=90.5&sort=title&status=deleted"
     assert (await http.get(f"/api/v1/tracks?{query}")).status_code == 200
     assert owners.received == [
-        ListTracks(tag=["a", "b,c"], min_f_measure=0.5, max_f_measure=1, sort="title", status="deleted")
+        ListTracks(
+            tag=["a", "b,c"],
+            min_f_measure=0.5,
+            max_f_measure=1,
+            min_bpm=90.5,
+            sort="title",
+            status="deleted",
+        )
     ]
-    for wrong in ("tag=", "min_f_measure=1.1", "sort=title&sort=bpm", "&".join(["tag=a"] * 9)):
+    for wrong in ("tag=", "min_f_measure=1.1", "max_bpm=-1", "sort=title&sort=bpm", "&".join(["tag=a"] * 9)):
         assert (await http.get(f"/api/v1/tracks?{wrong}")).json()["code"] == "invalid_parameter"
 
 

@@ -61,7 +61,7 @@ export function ActivityLog() {
         )}
         {history.isPending && <div className="flex flex-col gap-2 p-3"><Skeleton className="h-9 w-full" /><Skeleton className="h-9 w-full" /><Skeleton className="h-9 w-full" /></div>}
         {history.isError && <ErrorState error={history.error} onRetry={() => void history.refetch()} />}
-        {history.data && items.length === 0 && (history.data.length === 0 ? <Empty icon={<Activity size={28} />} title={t.empty} text={t.emptyText} className="h-64" /> : <Empty title={t.noMatch} text={t.noMatchText} className="h-64" action={<Button onClick={() => setSearch({ q: undefined, kinds: undefined, least: undefined })}>{t.clear}</Button>} />)}
+        {history.data && items.length === 0 && (history.data.length === 0 ? <Empty icon={<Activity size={28} />} title={t.empty} text={t.emptyText} className="h-64" /> : <Empty title={t.noMatch} text={t.noMatchText} className="h-64" action={<Button onClick={() => setSearch({ log: undefined, kinds: undefined, least: undefined })}>{t.clear}</Button>} />)}
         <ul aria-label={t.today}>{items.slice(0, shown).map((item) => <ActivityLine key={item.id} item={item} isPinned={pinned.has(item.id)} />)}</ul>
         {history.data && history.data.length > 0 && (
           <div className="flex justify-center gap-2 p-3">
@@ -83,7 +83,7 @@ function FilterBar({ filter, count, onExport }: FilterBarProps) {
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-panel p-2">
       <div className="w-full md:w-56">
-        <TextField label={t.filter} quiet type="search" placeholder={t.filterHint} value={filter.text} onChange={({ target }) => setSearch({ q: target.value })} />
+        <TextField label={t.filter} quiet type="search" placeholder={t.filterHint} value={filter.text} onChange={({ target }) => setSearch({ log: target.value })} />
       </div>
       <div role="group" aria-label={t.kindsLabel} className="flex flex-wrap gap-1">
         {KINDS.map((kind) => {

@@ -64,7 +64,7 @@ describe("the log", () => {
     const items = [item(1, { trackId: "trk_1" }), item(2, { kind: "alarm", severity: "bad", deviceId: "k1" }), item(3, { kind: "device", severity: "warn" })];
     const ids = (query: string) => filterItems(items, readFilter(new URLSearchParams(query)), nameOf).map(({ id }) => Number(id));
     expect(ids("")).toEqual([1, 2]);
-    expect(ids("q=flick")).toEqual([1]);
+    expect(ids("log=flick")).toEqual([1]);
     expect(ids("kinds=device,alarm&least=notice")).toEqual([2, 3]);
     expect(ids("kinds=none")).toEqual([]);
     expect(ids("least=bad")).toEqual([2]);

@@ -16,7 +16,7 @@ export function readFilter(parameters: URLSearchParams): ActivityFilter {
   const given = parameters.get("kinds");
   const names = given === null ? USUAL_KINDS : KINDS.filter((kind) => given.split(",").includes(kind));
   const least = parameters.get("least");
-  return { text: parameters.get("q") ?? "", kinds: new Set(names), least: least === "notice" || least === "bad" ? least : "all" };
+  return { text: parameters.get("log") ?? "", kinds: new Set(names), least: least === "notice" || least === "bad" ? least : "all" };
 }
 
 /** Returns how the address says these kinds; undefined for the usual ones. */

@@ -2880,6 +2880,18 @@ export interface components {
             figures: components["schemas"]["DriftFigures"];
         };
         /**
+         * BeatEditCounts
+         * @description How the beats of a version differ from those of its analysis.
+         */
+        BeatEditCounts: {
+            /** Moved */
+            moved: number;
+            /** Added */
+            added: number;
+            /** Removed */
+            removed: number;
+        };
+        /**
          * BeatMove
          * @description One beat that moved.
          */
@@ -4623,6 +4635,22 @@ export interface components {
             meta?: components["schemas"]["JsonObject"] | null;
             /** Nodes */
             nodes: components["schemas"]["GraphNode"][];
+        };
+        /**
+         * GraphEditCounts
+         * @description How the graph of a version differs from that of the version before.
+         */
+        GraphEditCounts: {
+            /** Nodes Added */
+            nodes_added: number;
+            /** Nodes Removed */
+            nodes_removed: number;
+            /** Nodes Changed */
+            nodes_changed: number;
+            /** Edges Added */
+            edges_added: number;
+            /** Edges Removed */
+            edges_removed: number;
         };
         /**
          * GraphEdited
@@ -7233,6 +7261,7 @@ export interface components {
             engine?: string | null;
             /** Job Id */
             job_id?: string | null;
+            edit?: components["schemas"]["VersionEdit"] | null;
             summary?: components["schemas"]["AnalysisSummary"] | null;
             /** Warnings */
             warnings: components["schemas"]["Notice"][];
@@ -7244,6 +7273,16 @@ export interface components {
             metadata?: components["schemas"]["JsonObject"] | null;
             /** Metrics */
             metrics?: components["schemas"]["JsonObject"] | null;
+        };
+        /**
+         * VersionEdit
+         * @description What a person changed to make a version.
+         */
+        VersionEdit: {
+            /** Previous Version */
+            previous_version: number;
+            beats: components["schemas"]["BeatEditCounts"];
+            graph?: components["schemas"]["GraphEditCounts"] | null;
         };
         /** @enum {string} */
         VersionStatus: "processing" | "ready" | "warning" | "failed";
@@ -7261,6 +7300,7 @@ export interface components {
             engine?: string | null;
             /** Job Id */
             job_id?: string | null;
+            edit?: components["schemas"]["VersionEdit"] | null;
             summary?: components["schemas"]["AnalysisSummary"] | null;
             /** Warnings */
             warnings: components["schemas"]["Notice"][];
@@ -7773,6 +7813,8 @@ export interface operations {
                 search?: string;
                 min_f_measure?: number;
                 max_f_measure?: number;
+                min_bpm?: number;
+                max_bpm?: number;
                 tag?: string[];
                 sort?: "newest" | "oldest" | "f_measure" | "duration" | "bpm" | "title";
                 limit?: number;

@@ -1,7 +1,7 @@
 import { act, render, screen } from "@testing-library/react";
 import { Suspense } from "react";
-import { describe, expect, it, vi } from "vitest";
-import { part } from "./part";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { part, preloadWhenIdle } from "./part";
 
 const Hello = ({ name }: { name: string }) => <p>Hello {name}</p>;
 
@@ -31,5 +31,25 @@ describe("a part of the page", () => {
     await act(async () => void show(Part));
     expect(await screen.findByText("Hello Ilse")).toBeInTheDocument();
     expect(load).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("parts that may be needed", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it("are loaded one after the other, until that is called off", async () => {
+    vi.useFakeTimers();
+    const loaded: string[] = [];
+    const parts = ["charts", "graph", "notes"].map((name) => ({ preload: () => Promise.resolve(void loaded.push(name)) }));
+    const stop = preloadWhenIdle(parts);
+    await vi.advanceTimersByTimeAsync(900);
+    expect(loaded).toEqual([]);
+    for (const count of [1, 2]) {
+      while (loaded.length < count) await vi.advanceTimersToNextTimerAsync();
+      expect(loaded).toHaveLength(count);
+    }
+    stop();
+    await vi.runAllTimersAsync();
+    expect(loaded).toEqual(["charts", "graph"]);
   });
 });

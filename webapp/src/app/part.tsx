@@ -33,17 +33,27 @@ const ignore = () => undefined;
 
 /** How long the page has to itself before code is loaded that may be needed later. */
 const HEAD_START_MS = 1_000;
+/** Between two parts, where the browser does not say when it has time. */
+const PAUSE_MS = 50;
 
-/** Loads parts that are likely to be needed next, once the browser has time; returns how to call it off. */
+/** Loads parts that are likely to be needed next, one after the other, each when the browser has time; returns how to
+ * call it off. */
 export function preloadWhenIdle(parts: readonly { preload: () => Promise<void> }[]): () => void {
-  const preload = () => void Promise.all(parts.map((each) => each.preload()));
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let idle: number | undefined;
-  const timer = setTimeout(() => {
+  let isOff = false;
+  const preload = async ([next, ...others]: typeof parts): Promise<void> => {
+    await next?.preload();
+    if (others.length > 0 && !isOff) wait(others);
+  };
+  const wait = (left: typeof parts): void => {
     // Safari has no idle callbacks.
-    if (typeof requestIdleCallback === "function") idle = requestIdleCallback(preload);
-    else preload();
-  }, HEAD_START_MS);
+    if (typeof requestIdleCallback === "function") idle = requestIdleCallback(() => void preload(left));
+    else timer = setTimeout(() => void preload(left), PAUSE_MS);
+  };
+  timer = setTimeout(() => wait(parts), HEAD_START_MS);
   return () => {
+    isOff = true;
     clearTimeout(timer);
     if (idle !== undefined) cancelIdleCallback(idle);
   };

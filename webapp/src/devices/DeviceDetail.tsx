@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleAlert, CircleCheck, TriangleAlert } from "lucide-react";
-import { lazy, Suspense, type ReactNode } from "react";
+import { Suspense, type ReactNode } from "react";
 import { api, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
 import { useMay } from "../api/useSession";
 import { formatAgo, formatBytes, formatTime } from "../app/format";
+import { part } from "../app/part";
 import { Link } from "../app/router";
 import { shortId } from "../app/TrackName";
 import { DeploymentList } from "../deploy/DeploymentList";
@@ -22,7 +23,7 @@ import { LiveValues } from "./LiveValues";
 import { PresenceDot } from "./PresenceDot";
 
 /** With the chart library, which the list of devices does without. */
-const DeviceHistory = lazy(() => import("./history/DeviceHistory"));
+const DeviceHistory = part(() => import("./history/DeviceHistory"));
 
 /** Everything about one device: what it runs and should run, its values as they are, alarms and deployments. */
 export function DeviceDetail({ deviceId }: { deviceId: string }) {

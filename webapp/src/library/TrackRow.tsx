@@ -135,11 +135,11 @@ export function WaitingCells() {
   return (
     <>
       <span role="gridcell" />
-      <span role="gridcell"><Skeleton className="size-3.5 rounded-full" /></span>
+      <span role="gridcell"><Skeleton still className="size-3.5 rounded-full" /></span>
       <span role="gridcell" className="flex flex-col gap-1.5">
         <span className="sr-only">{common.loading}</span>
-        <Skeleton className="h-3 w-2/5" />
-        <Skeleton className="h-2.5 w-1/4" />
+        <Skeleton still className="h-3 w-2/5" />
+        <Skeleton still className="h-2.5 w-1/4" />
       </span>
     </>
   );

@@ -17,10 +17,13 @@ export interface Filters {
   preset: Preset | undefined;
   tag: string | undefined;
   fMeasure: "low" | "high" | undefined;
+  /** The slowest and the fastest tempo. */
+  minBpm: number | undefined;
+  maxBpm: number | undefined;
   sort: Sort;
 }
 
-export const NO_FILTERS: Filters = { search: "", status: undefined, preset: undefined, tag: undefined, fMeasure: undefined, sort: "newest" };
+export const NO_FILTERS: Filters = { search: "", status: undefined, preset: undefined, tag: undefined, fMeasure: undefined, minBpm: undefined, maxBpm: undefined, sort: "newest" };
 
 /** Reads the filters of an address; what makes no sense counts as absent. */
 export function readFilters(parameters: URLSearchParams): Filters {
@@ -31,8 +34,17 @@ export function readFilters(parameters: URLSearchParams): Filters {
     preset: PRESETS.find((preset) => preset === parameters.get("preset")),
     tag: parameters.get("tag") ?? undefined,
     fMeasure: fMeasure === "low" || fMeasure === "high" ? fMeasure : undefined,
+    minBpm: readBpm(parameters.get("from")),
+    maxBpm: readBpm(parameters.get("to")),
     sort: SORTS.find((sort) => sort === parameters.get("sort")) ?? "newest",
   };
+}
+
+const MOST_BPM = 1000;
+
+function readBpm(text: string | null): number | undefined {
+  const bpm = Number.parseFloat(text ?? "");
+  return bpm >= 0 && bpm <= MOST_BPM ? bpm : undefined;
 }
 
 /** Returns the parameters of an address for filters; undefined removes one. */
@@ -43,6 +55,8 @@ export function writeFilters(filters: Filters): Record<string, string | undefine
     preset: filters.preset,
     tag: filters.tag || undefined,
     f: filters.fMeasure,
+    from: filters.minBpm?.toString(),
+    to: filters.maxBpm?.toString(),
     sort: filters.sort === "newest" ? undefined : filters.sort,
   };
 }
@@ -57,12 +71,14 @@ export function toQuery(filters: Filters): TrackListQuery {
     ...(filters.tag ? { tag: [filters.tag] } : {}),
     ...(filters.fMeasure === "low" ? { max_f_measure: LOW_F_MEASURE } : {}),
     ...(filters.fMeasure === "high" ? { min_f_measure: LOW_F_MEASURE } : {}),
+    ...(filters.minBpm === undefined ? {} : { min_bpm: filters.minBpm }),
+    ...(filters.maxBpm === undefined ? {} : { max_bpm: filters.maxBpm }),
   };
 }
 
 /** Returns how many filters hide tracks; the sort and the search are not counted. */
-export function countFilters({ status, preset, tag, fMeasure }: Filters): number {
-  return [status, preset, tag, fMeasure].filter(Boolean).length;
+export function countFilters({ status, preset, tag, fMeasure, minBpm, maxBpm }: Filters): number {
+  return [status, preset, tag, fMeasure, minBpm ?? maxBpm].filter((each) => each !== undefined && each !== "").length;
 }
 
 /** Returns whether the filters show every track. */

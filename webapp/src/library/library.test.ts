@@ -12,6 +12,8 @@ describe("filters", () => {
     preset: fc.constantFrom(undefined, ...PRESETS),
     tag: fc.option(fc.string({ minLength: 1, maxLength: 10 }), { nil: undefined }),
     fMeasure: fc.constantFrom(undefined, "low", "high"),
+    minBpm: fc.constantFrom(undefined, 0, 92.5),
+    maxBpm: fc.constantFrom(undefined, 128),
     sort: fc.constantFrom(...SORTS),
   });
 
@@ -26,15 +28,17 @@ describe("filters", () => {
   });
 
   it("of a mistyped address count as absent", () => {
-    expect(readFilters(new URLSearchParams("status=broken&preset=polka&sort=random&f=0.5"))).toEqual(NO_FILTERS);
+    expect(readFilters(new URLSearchParams("status=broken&preset=polka&sort=random&f=0.5&from=fast&to=-1"))).toEqual(NO_FILTERS);
   });
 
   it("ask the API for what they say", () => {
-    expect(toQuery({ ...NO_FILTERS, search: "  abyss ", tag: "live", fMeasure: "low", status: "ready" })).toEqual({
+    expect(toQuery({ ...NO_FILTERS, search: "  abyss ", tag: "live", fMeasure: "low", minBpm: 92.5, maxBpm: 128, status: "ready" })).toEqual({
       sort: "newest",
       search: "abyss",
       tag: ["live"],
       max_f_measure: 0.8,
+      min_bpm: 92.5,
+      max_bpm: 128,
       status: "ready",
     });
   });

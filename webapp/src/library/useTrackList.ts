@@ -1,7 +1,13 @@
 import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { trackPage, type TrackListQuery } from "../api/queries";
 import type { TrackSummary } from "../api/types";
+import { useSettled } from "../app/useSettled";
 import { PAGE_SIZE } from "./pageSize";
+
+/** Pages that fly by are not asked for: so long one must be near. */
+const SETTLED_MS = 60;
+/** So many rows beyond those that exist are asked for, so that a slow scroll finds them loaded. */
+const AHEAD = 40;
 
 /** Asks for the first page of the tracks of a query, which says how many there are. */
 export function useFirstPage(query: TrackListQuery) {
@@ -15,11 +21,14 @@ export interface LoadedTracks {
   all: () => readonly TrackSummary[];
 }
 
-/** Returns the tracks of a query, of which only the pages of the rows that exist are loaded. */
+/** Returns the tracks of a query, of which only the pages near the rows that exist are loaded. */
 export function useLoadedTracks(query: TrackListQuery, first: ReturnType<typeof useFirstPage>["data"], rows: readonly { index: number }[]): LoadedTracks {
-  const pages = pagesOf(rows[0]?.index ?? 0, rows.at(-1)?.index ?? 0, first?.total ?? 0);
+  const near = pagesOf((rows[0]?.index ?? 0) - AHEAD, (rows.at(-1)?.index ?? 0) + AHEAD, first?.total ?? 0);
+  const wanted = useSettled(near.join(), SETTLED_MS).split(",").map(Number);
   const others = useQueries({
-    queries: pages.filter((page) => page > 0).map((page) => trackPage({ ...query, limit: PAGE_SIZE, offset: page * PAGE_SIZE })),
+    queries: near
+      .filter((page) => page > 0)
+      .map((page) => ({ ...trackPage({ ...query, limit: PAGE_SIZE, offset: page * PAGE_SIZE }), enabled: wanted.includes(page) })),
   });
   const items = new Map<number, readonly TrackSummary[]>();
   if (first) items.set(0, first.items);

@@ -1,6 +1,7 @@
 export const activityTexts = {
   title: "Activity",
   log: "Log",
+  asPage: "Log and queue as a page",
   queue: "Queue",
   filter: "Filter the activity",
   filterHint: "Text, person, device or track",

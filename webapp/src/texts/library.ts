@@ -16,6 +16,8 @@ export const library = {
   status: "Status",
   preset: "Preset",
   tag: "Tag",
+  minBpm: "BPM from",
+  maxBpm: "BPM to",
   fMeasure: "F-measure",
   any: "Any",
   below: "Below 0.80",

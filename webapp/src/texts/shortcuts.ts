@@ -4,6 +4,7 @@ const page: Readonly<Record<PageCommand, string>> = {
   upload: "Upload songs",
   analyse: "Analyse the open track again",
   deploy: "Deploy the open track",
+  recommend: "Apply the recommended graph to the open track",
   activity: "Go to the activity log",
   library: "Go to the library",
   search: "Search the library",

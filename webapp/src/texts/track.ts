@@ -12,6 +12,8 @@ export const track = {
     analysed: "Analysed",
     edited: "Beats edited",
     editedOtherwise: "Edited",
+    barsEdited: "Bars changed",
+    asAnalysed: "Beats of the analysis",
     compare: "Compare versions",
     bundled: "Bundled",
     bundleReady: "Bundle ready for devices",

@@ -61,7 +61,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
         detail={detail}
         version={version}
         mayEdit={mayEdit}
-        bundle={bundle.data}
+        bundle={bundle.isPending && version !== null ? "loading" : bundle.data}
         onVersion={(next) => setSearch({ v: next === current ? undefined : String(next) })}
         onUseVersion={() => version !== null && actions.useVersion(version)}
         onDelete={actions.remove}
@@ -75,7 +75,7 @@ export function OpenTrack({ detail, etag, tab, at }: OpenTrackProps) {
       {version !== null && version !== current && current !== null && (
         <Notice text={t.viewing(version, current)} action={t.toCurrent(current)} onAction={() => setSearch({ v: undefined })} />
       )}
-      <MetricCards metrics={metricsOf(full.data?.metrics, size, deltas.data)} before={before} />
+      {version !== null && <MetricCards metrics={metricsOf(full.data?.metrics, size, deltas.data)} before={before} />}
       <Tabs
         label={trackTexts.tabs.label}
         tabs={TAB_IDS.map((id) => ({ id, label: trackTexts.tabs[id] }))}

@@ -5,9 +5,9 @@ import { texts } from "../texts";
 import { Button } from "./Button";
 import { cx } from "./cx";
 
-/** A grey block in the place of content that is on its way. Give it a width and a height. */
-export function Skeleton({ className }: { className?: string }) {
-  return <span aria-hidden="true" className={cx("skeleton block rounded", className)} />;
+/** A grey block in the place of content that is on its way. Give it a width and a height; many together stand still. */
+export function Skeleton({ still = false, className }: { still?: boolean; className?: string }) {
+  return <span aria-hidden="true" className={cx("skeleton block rounded", still && "animate-none", className)} />;
 }
 
 export interface EmptyProps {

@@ -9,9 +9,11 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue import errors
-from k1_catalogue.beats.override import BeatEdit
+from k1_catalogue.beats.override import BeatEdit, count_changes
 from k1_catalogue.database import without_nul
+from k1_contracts.graph import GraphImpact
 from k1_contracts.messages.catalogue.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
+from k1_contracts.messages.catalogue.tracks import BeatEditCounts, VersionEdit
 from k1_platform.postgres.pool import Connection
 
 _COLUMNS: Final = (
@@ -77,6 +79,30 @@ async def current_override(connection: Connection, track_id: str) -> CurrentBeat
     if row is None:
         return None
     return CurrentBeatOverride.model_validate({**row, "author": json.loads(row["author"])})
+
+
+async def version_edits(connection: Connection, track_id: str) -> dict[int, VersionEdit]:
+    """Return what people changed to make versions of a track, by version."""
+    rows = await connection.fetch(
+        """
+        SELECT e.version, e.previous_version, (e.changes ->> 'moved_count')::int AS moved,
+            (e.changes ->> 'added_count')::int AS added, (e.changes ->> 'removed_count')::int AS removed,
+            i.inline_json AS impact
+        FROM catalogue.beat_edits AS e
+        LEFT JOIN catalogue.artefacts AS i
+            ON i.track_id = e.track_id AND i.version = e.version AND i.type = 'graph_impact'
+        WHERE e.track_id = $1
+        """,
+        track_id,
+    )
+    return {
+        row["version"]: VersionEdit(
+            previous_version=row["previous_version"],
+            beats=BeatEditCounts(moved=row["moved"], added=row["added"], removed=row["removed"]),
+            graph=count_changes(GraphImpact.model_validate_json(row["impact"])) if row["impact"] else None,
+        )
+        for row in rows
+    }
 
 
 async def insert_edit(connection: Connection, track_id: str, edit: BeatEdit) -> None:

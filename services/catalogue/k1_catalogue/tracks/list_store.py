@@ -81,7 +81,8 @@ async def _list_page(connection: Connection, query: ListTracks) -> TrackPage:
 
 
 async def _total(connection: Connection, query: ListTracks) -> int:
-    if query.tag is None and query.min_f_measure is None and query.max_f_measure is None:
+    figures = (query.min_f_measure, query.max_f_measure, query.min_bpm, query.max_bpm)
+    if query.tag is None and figures.count(None) == len(figures):
         return await count_rows(connection, "tracks", query.status, query.preset)
     # The column itself, whose index is enough for counting.
     chosen = _filter(query, figure="f_measure")
@@ -172,6 +173,10 @@ def _filter(query: ListTracks, figure: str = _KEY["f_measure"]) -> _Filter:
         chosen.add(f"{figure} >= {{0}}", query.min_f_measure)
     if query.max_f_measure is not None:
         chosen.add(f"{figure} BETWEEN 0 AND {{0}}", query.max_f_measure)
+    if query.min_bpm is not None:
+        chosen.add(f"{_KEY['bpm']} >= {{0}}", query.min_bpm)
+    if query.max_bpm is not None:
+        chosen.add(f"{_KEY['bpm']} BETWEEN 0 AND {{0}}", query.max_bpm)
     if query.tag is not None:
         chosen.add("tags @> {0}::text[]", query.tag)
     if query.preset is not None:

@@ -1,7 +1,7 @@
 """Answers the queries about tracks, versions, artefacts and Genesis maps."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ from k1_contracts.messages.catalogue.tracks import (
     TrackDetails,
     TrackPage,
     VersionDetail,
+    VersionEdit,
     VersionSummary,
 )
 from k1_contracts.messages.deploy.deployments import TrackDeployment
@@ -45,6 +46,8 @@ NewestDeployments = Callable[[Connection, str], Awaitable[Sequence[TrackDeployme
 """Returns the newest deployments of a track, newest first."""
 CurrentOverride = Callable[[Connection, str], Awaitable[CurrentBeatOverride | None]]
 """Returns the override of beats of the version in use."""
+VersionEdits = Callable[[Connection, str], Awaitable[Mapping[int, VersionEdit]]]
+"""Returns what people changed to make versions of a track, by version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class TrackQueries:
     objects: ObjectStore
     newest_deployments: NewestDeployments
     current_override: CurrentOverride
+    version_edits: VersionEdits
 
     async def list_tracks(self, query: ListTracks) -> TrackPage:
         """Return a page of tracks."""
@@ -77,12 +81,14 @@ class TrackQueries:
             artefacts = await artefact_store.artefacts_of_track(connection, track_id)
             deployments = await self.newest_deployments(connection, track_id) if head.has_deployments else ()
             override = await self.current_override(connection, track_id) if head.has_beat_edits else None
+            edits = await self.version_edits(connection, track_id) if head.has_beat_edits else {}
         return TrackDetail(
             revision=head.revision,
             track=head.track,
             versions=[
                 VersionSummary(
                     **fields,
+                    edit=edits.get(fields["version"]),
                     artefacts=[each.artefact for each in artefacts if each.version == fields["version"]],
                 )
                 for fields in versions
@@ -113,10 +119,12 @@ class TrackQueries:
             artefacts = await artefact_store.artefacts_of_version(
                 connection, query.track_id, query.version, inline=False, deleted=True
             )
+            edits = await self.version_edits(connection, query.track_id)
         head = await self.maps.get_head(query.track_id, query.version) if fields["map_sha256"] else None
         return VersionDetail(
             **fields,
             track_id=query.track_id,
+            edit=edits.get(query.version),
             artefacts=self._with_urls(artefacts),
             metadata=head.metadata if head else None,
             metrics=head.global_metrics if head else None,

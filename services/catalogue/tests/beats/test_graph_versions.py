@@ -58,6 +58,14 @@ async def test_a_graph_becomes_a_version_that_is_ready(
     detail = await track_queries.get_track(GetTrack(track_id=song.track_id))
     assert (detail.track.current_version, detail.beat_override) == (2, None)
     assert detail.versions[0].summary == detail.versions[1].summary
+    edit = detail.versions[0].edit
+    assert edit is not None
+    assert edit.graph is not None
+    assert (edit.previous_version, edit.beats.moved, detail.versions[1].edit) == (1, 0, None)
+    assert edit.graph.model_dump() == {
+        "nodes_added": 0, "nodes_removed": 0, "nodes_changed": 1, "edges_added": 0, "edges_removed": 0,
+    }  # fmt: skip
+    assert (await track_queries.get_version(GetVersion(track_id=song.track_id, version=2))).edit == edit
     found = await artefacts(track_queries, song, 2)
     assert found["track.genesis.json"].sha256 == before["track.genesis.json"].sha256
     assert found["graph.json"].inline_json == edited_graph(500)
@@ -110,6 +118,10 @@ async def test_beats_that_a_person_set_stay_theirs(
     badge = (await track_queries.get_track(GetTrack(track_id=song.track_id))).beat_override
     assert badge is not None
     assert (badge.version, badge.author.name) == (3, "Ada")
+    versions = (await track_queries.get_track(GetTrack(track_id=song.track_id))).versions
+    edits = [each.edit for each in versions if each.edit and each.edit.graph]
+    assert [(edit.previous_version, edit.beats.moved) for edit in edits] == [(2, len(LATER)), (1, len(LATER))]
+    assert [edit.graph.nodes_changed for edit in edits if edit.graph] == [1, 0]
     name = "graph.analysis.beat_override.json"
     documents = [(await artefacts(track_queries, song, version))[name] for version in (2, 3)]
     assert documents[0].sha256 == documents[1].sha256 is not None

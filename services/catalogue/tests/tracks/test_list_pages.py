@@ -23,6 +23,8 @@ FILTERS: list[dict[str, Any]] = [
     {"min_f_measure": 0.7},
     {"max_f_measure": 0.2},
     {"min_f_measure": 0.4, "max_f_measure": 0.6, "status": "warning"},
+    {"min_bpm": 120},
+    {"min_bpm": 80, "max_bpm": 99.5, "preset": "edm"},
     {"tag": ["t1"]},
     {"tag": ["t1", "rare"], "status": "ready"},
     {"tag": ["nobody"]},
@@ -67,6 +69,8 @@ def matches(item: TrackSummary, wanted: dict[str, Any]) -> bool:
         and item.preset == wanted.get("preset", item.preset)
         and ("min_f_measure" not in wanted or (figure is not None and figure >= wanted["min_f_measure"]))
         and ("max_f_measure" not in wanted or (figure is not None and figure <= wanted["max_f_measure"]))
+        and ("min_bpm" not in wanted or (item.bpm is not None and item.bpm >= wanted["min_bpm"]))
+        and ("max_bpm" not in wanted or (item.bpm is not None and item.bpm <= wanted["max_bpm"]))
         and set(wanted.get("tag", [])) <= set(item.tags)
     )
 

@@ -61,6 +61,8 @@ class Query:
         tag: list[str] | None = None,
         min_f_measure: float | None = None,
         max_f_measure: float | None = None,
+        min_bpm: float | None = None,
+        max_bpm: float | None = None,
         sort: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
@@ -72,6 +74,8 @@ class Query:
             tag=tag,
             min_f_measure=min_f_measure,
             max_f_measure=max_f_measure,
+            min_bpm=min_bpm,
+            max_bpm=max_bpm,
             sort=sort,
             cursor=cursor,
         )

@@ -15,7 +15,7 @@ import { isMac, nameKeys, PAGE_KEYS, type PageCommand } from "./pageKeys";
 import { isPossible, runCommand, type CommandContext } from "./runCommand";
 
 const t = shortcuts.palette;
-const COMMANDS: readonly PageCommand[] = ["upload", "analyse", "deploy", "help"];
+const COMMANDS: readonly PageCommand[] = ["upload", "analyse", "deploy", "recommend", "help"];
 const THEMES: readonly Theme[] = ["dark", "light", "system"];
 const GROUP = "px-1 pb-1 [&_[cmdk-group-heading]]:px-2 [&_[cmdk-group-heading]]:pt-2 [&_[cmdk-group-heading]]:pb-1 [&_[cmdk-group-heading]]:text-2xs [&_[cmdk-group-heading]]:font-medium [&_[cmdk-group-heading]]:text-muted";
 
@@ -106,6 +106,8 @@ function usePages(): { to: string; label: string }[] {
     { to: "/tracks", label: texts.app.library },
     { to: "/devices", label: texts.app.devices },
     { to: "/deployments", label: texts.app.deployments },
+    { to: "/alarms", label: texts.app.alarms },
+    { to: "/fleet", label: texts.app.fleet },
     { to: "/activity", label: texts.app.activity },
     ...(hasAccount ? [{ to: "/profile", label: texts.app.profile }] : []),
     ...(hasAccount && isAdmin ? [{ to: "/users", label: texts.app.users }] : []),

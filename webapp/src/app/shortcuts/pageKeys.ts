@@ -1,11 +1,12 @@
 /** What keys do on every page. Those of the beat editor are in `track/beats/keys.ts`. */
-export type PageCommand = "upload" | "analyse" | "deploy" | "activity" | "library" | "search" | "help" | "palette";
+export type PageCommand = "upload" | "analyse" | "deploy" | "recommend" | "activity" | "library" | "search" | "help" | "palette";
 
 /** The keys as a person reads them; Mod is Ctrl, or Command on a Mac. */
 export const PAGE_KEYS: Readonly<Record<PageCommand, string>> = {
   upload: "U",
   analyse: "A",
   deploy: "D",
+  recommend: "R",
   activity: "L",
   library: "H",
   search: "/",

@@ -9,6 +9,9 @@ export function openTrackId(path: string): string | undefined {
   return matchPath("/tracks/:trackId/:tab?", path)?.["trackId"];
 }
 
+/** The parameter of the address that lets the graph editor take the recommended graph. */
+export const APPLY = "apply";
+
 const HELP = "k1:shortcuts";
 const PALETTE = "k1:palette";
 
@@ -37,7 +40,7 @@ export interface CommandContext {
 /** Returns whether a command makes sense here: for this person, and on this page. */
 export function isPossible(command: PageCommand, { mayEdit, mayDeploy }: CommandContext, path = location.pathname): boolean {
   if (command === "upload") return mayEdit;
-  if (command === "analyse") return mayEdit && openTrackId(path) !== undefined;
+  if (command === "analyse" || command === "recommend") return mayEdit && openTrackId(path) !== undefined;
   if (command === "deploy") return mayDeploy && openTrackId(path) !== undefined;
   return true;
 }
@@ -53,6 +56,8 @@ export function runCommand(command: PageCommand, context: CommandContext): void 
       return;
     case "deploy":
       return openShownTrack();
+    case "recommend":
+      return applyRecommendation(trackId);
     case "activity":
       return navigate("/activity");
     case "library":
@@ -69,6 +74,14 @@ export function runCommand(command: PageCommand, context: CommandContext): void 
 function openShownTrack(): void {
   const target = targetOf(location.pathname, new URLSearchParams(location.search));
   if (target) openDeploy(target);
+}
+
+/** Goes to the graph of the open track, and takes the recommended one there: an edit, which is undone or saved. */
+function applyRecommendation(trackId: string | undefined): void {
+  if (trackId === undefined) return;
+  const parameters = new URLSearchParams(location.search);
+  parameters.set(APPLY, "recommendation");
+  navigate(`/tracks/${trackId}/graph?${parameters.toString()}`);
 }
 
 /** Puts the cursor into the search of the library; goes there first where that is elsewhere. */

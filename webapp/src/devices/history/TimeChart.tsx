@@ -8,6 +8,7 @@ import { formatInstant, formatShort, toColumns, type FieldSeries } from "./serie
 
 const HEIGHT = 132;
 const AXIS_PX = 48;
+const NARROW = "(max-width: 767px)";
 
 export interface TimeChartProps {
   series: FieldSeries;
@@ -49,7 +50,7 @@ export function TimeChart({ series, stepS, startMs, endMs, palette, label, descr
     chart.current?.setScale("x", { min: startMs / 1000, max: endMs / 1000 });
   }, [data, startMs, endMs]);
 
-  return <div ref={host} role="img" aria-label={label} aria-describedby={describedBy} className="min-h-40 max-md:[&_.u-legend]:hidden" />;
+  return <div ref={host} role="img" aria-label={label} aria-describedby={describedBy} className="min-h-34 md:min-h-40" />;
 }
 
 function optionsOf(palette: Palette, width: number): uPlot.Options {
@@ -60,7 +61,8 @@ function optionsOf(palette: Palette, width: number): uPlot.Options {
   return {
     width,
     height: HEIGHT,
-    legend: { live: true, markers: { width: 2 } },
+    // A finger hovers over nothing, and the summary below says the rest.
+    legend: { show: !matchMedia(NARROW).matches, live: true, markers: { width: 2 } },
     cursor: { drag: { x: false, y: false }, points: { size: 6 } },
     axes: [
       { ...axis, space: 80, size: 28, values: (_plot, splits) => splits.map((seconds) => formatInstant(seconds, (splits[1] ?? 0) - (splits[0] ?? 0))) },

@@ -51,7 +51,8 @@ export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSav
         </p>
       )}
       <div className="min-w-0 flex-1" />
-      {children}
+      {/* A phone has the tools in a row of their own, and Save beside the state. */}
+      <div className="flex items-center gap-2 max-md:order-last max-md:w-full max-md:justify-between">{children}</div>
       {mayEdit && override && !editor.dirty && (
         <Button size="sm" tone="ghost" icon={<History size={14} aria-hidden />} onClick={() => setAsking(true)}>
           {t.removeOverride}

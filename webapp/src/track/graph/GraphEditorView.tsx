@@ -1,8 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { Tagged } from "../../api/client";
+import { setSearch, useSearch } from "../../app/router";
+import { APPLY } from "../../app/shortcuts/runCommand";
 import { graph as t } from "../../texts/graph";
-import { Button } from "../../ui";
+import { Button, toastMessage } from "../../ui";
 import { artefacts } from "../queries";
 import type { Song } from "../useSong";
 import { ChangesPanel } from "./ChangesPanel";
@@ -49,6 +51,14 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
     new Set(found.violations?.flatMap(({ node, severity }) => (severity === wanted && node != null ? node : [])));
   const marks = { ...(diff ? changedNodes(diff) : { added: none, changed: none }), faulty: nodesWith("error"), warned: nodesWith("warning") };
   const isRecommended = recommended !== null && sameGraph(recommended, graph, types);
+  const isAsked = useSearch().has(APPLY);
+  useEffect(() => {
+    if (!isAsked) return;
+    setSearch({ [APPLY]: undefined });
+    if (recommended === null) toastMessage(t.changes.unknown);
+    else if (isRecommended) toastMessage(t.changes.none);
+    else if (mayEdit) edit({ ...recommended });
+  });
   const reasons = (recommended && recommendationOf(recommended)?.reasons) ?? [];
   const seek = (ms: number): void => song.engine.seek(ms);
 
@@ -58,6 +68,7 @@ export function GraphEditorView({ trackId, version, loaded, recommended, types, 
         editor={editor}
         mayEdit={mayEdit}
         isRecommended={isRecommended}
+        diff={diff}
         onApply={recommended && (() => edit({ ...recommended }))}
         onEdit={(next) => edit(next)}
       />

@@ -1,8 +1,10 @@
 import { Braces, CopyPlus, FlaskConical, PenLine, Redo2, RotateCcw, Save, Sparkles, Undo2 } from "lucide-react";
 import { useState } from "react";
+import { graphChanges } from "../../texts/changes";
 import { graph as t } from "../../texts/graph";
 import { Badge, Button, IconButton } from "../../ui";
 import { JsonDialog } from "./JsonDialog";
+import { countKinds, type GraphDiff } from "./model/diff";
 import type { GraphDocument } from "./model/document";
 import type { GraphEditor } from "./useGraphEditor";
 
@@ -10,19 +12,21 @@ export interface GraphToolbarProps {
   editor: GraphEditor;
   mayEdit: boolean;
   isRecommended: boolean;
+  /** How it differs from the recommended graph; null where none is known. */
+  diff: GraphDiff | null;
   /** Takes the recommended graph; null where none is known. */
   onApply: (() => void) | null;
   onEdit: (graph: GraphDocument) => void;
 }
 
 /** Says whose graph this is, and undoes, simulates and saves. Those who may not edit see the state alone. */
-export function GraphToolbar({ editor, mayEdit, isRecommended, onApply, onEdit }: GraphToolbarProps) {
+export function GraphToolbar({ editor, mayEdit, isRecommended, diff, onApply, onEdit }: GraphToolbarProps) {
   const { state, dispatch, dirty, busy } = editor;
   const [asJson, setAsJson] = useState(false);
   return (
     <div role="toolbar" aria-label={t.toolbar} className="flex min-h-10 flex-wrap items-center gap-2 border-b border-line bg-panel px-3 py-1">
       <Badge tone={isRecommended ? "ok" : "neutral"} icon={isRecommended ? <Sparkles size={12} aria-hidden /> : <PenLine size={12} aria-hidden />}>
-        {isRecommended ? t.recommended : t.edited}
+        {isRecommended ? t.recommended : diff ? t.edited(graphChanges(countKinds(diff))) : t.editedOther}
       </Badge>
       {dirty && <Badge tone="accent">{t.unsaved}</Badge>}
       {mayEdit && (

@@ -5,10 +5,10 @@ import type { Metric } from "./metrics";
 
 const t = trackTexts.metrics;
 
-/** The figures of a version in one row; each says where it comes from. */
+/** The figures of a version in one row, whose place is kept until they are there; each says where it comes from. */
 export function MetricCards({ metrics, before }: { metrics: readonly Metric[]; before: number | null }) {
   return (
-    <dl aria-label={t.label} className="relative flex overflow-x-auto border-b border-line bg-panel">
+    <dl aria-label={t.label} className="relative flex min-h-[59px] overflow-x-auto border-b border-line bg-panel">
       {metrics.map((metric) => (
         <Tooltip key={metric.id} content={<Explanation metric={metric} />}>
           <div tabIndex={0} className="flex min-w-max flex-1 flex-col justify-center gap-0.5 border-r border-line px-3 py-2 -outline-offset-2 last:border-r-0">

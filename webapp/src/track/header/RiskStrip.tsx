@@ -1,7 +1,7 @@
 import { Gauge } from "lucide-react";
 import type { Schemas } from "../../api/types";
 import { track as trackTexts } from "../../texts/track";
-import { cx, type Tone } from "../../ui";
+import { cx, Skeleton, type Tone } from "../../ui";
 
 const t = trackTexts.risk;
 const BUDGET_MS = 8;
@@ -18,9 +18,13 @@ const WORDS: Partial<Record<Tone, string>> = { ok: t.green, warn: t.amber, dange
 const BARS: Partial<Record<Tone, string>> = { ok: "bg-ok", warn: "bg-warn", danger: "bg-danger" };
 const TEXTS: Partial<Record<Tone, string>> = { ok: "text-ok", warn: "text-warn", danger: "text-danger" };
 
-/** How long a frame takes on a device, against the budget of 8 ms. */
-export function RiskStrip({ bundle }: { bundle: Schemas["BundleView"] | undefined }) {
+/** The bundle of a version; undefined where it has none. */
+export type Bundle = Schemas["BundleView"] | "loading" | undefined;
+
+/** How long a frame takes on a device, against the budget of 8 ms. Its place is kept until that is known. */
+export function RiskStrip({ bundle }: { bundle: Bundle }) {
   if (!bundle) return null;
+  if (bundle === "loading") return <Skeleton still className="h-5 w-76 max-w-full" />;
   const { runtime_estimate: estimate, manifest } = bundle;
   const risk = riskOf(estimate);
   const filled = Math.min(100, (100 * estimate.est_ms) / LIMIT_MS);

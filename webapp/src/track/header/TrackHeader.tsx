@@ -6,7 +6,7 @@ import { formatAgo, formatTime } from "../../app/format";
 import { openDeploy } from "../../deploy/openDeploy";
 import { track as trackTexts } from "../../texts/track";
 import { Badge, Button, cx, type Tone } from "../../ui";
-import { RiskStrip } from "./RiskStrip";
+import { RiskStrip, type Bundle } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";
 import { TrackMenu } from "./TrackMenu";
 import { originOf } from "./version";
@@ -19,7 +19,7 @@ export interface TrackHeaderProps {
   /** The version that is shown. */
   version: number | null;
   mayEdit: boolean;
-  bundle: Schemas["BundleView"] | undefined;
+  bundle: Bundle;
   onVersion: (version: number) => void;
   onUseVersion: () => void;
   onDelete: () => void;
@@ -41,7 +41,7 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
           </h1>
           <p className="truncate text-sm text-muted">{track.artist ?? t.unknownArtist}</p>
         </div>
-        <div className="flex max-w-full items-center gap-2">
+        <div className="flex max-w-full items-center gap-2 max-md:w-full">
           <VersionTools detail={detail} version={version} mayEdit={mayEdit} onVersion={onVersion} onUseVersion={onUseVersion} />
           {mayDeploy && track.deleted_at == null && version !== null && (
             <Button
@@ -73,8 +73,8 @@ export function TrackHeader({ detail, version, mayEdit, bundle, onVersion, onUse
         ) : (
           <Badge icon={<Radio size={12} aria-hidden />}>{t.notDeployed}</Badge>
         )}
-        <TelemetryBadge trackId={track.id} />
         <RiskStrip bundle={bundle} />
+        <TelemetryBadge trackId={track.id} />
       </div>
     </header>
   );

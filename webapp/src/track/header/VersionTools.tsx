@@ -43,7 +43,7 @@ export function VersionTools({ detail: { track, versions }, version, mayEdit, on
           // The keys of the editor work again at once.
           event.target.blur();
         }}
-        className="touch-target h-8 max-w-56 min-w-0 shrink rounded border border-line bg-raised px-2 text-sm"
+        className="touch-target h-8 min-w-0 shrink rounded max-md:flex-1 md:max-w-64 border border-line bg-raised px-2 text-sm"
       >
         {sorted.map((each) => (
           <option key={each.version} value={each.version}>

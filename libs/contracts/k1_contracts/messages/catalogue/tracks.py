@@ -50,6 +50,7 @@ MapLayer = Literal["rhythm", "frequency", "dynamics", "spectral", "annotations"]
 SliceEdge = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 """Milliseconds from the first sample; no song is a day long."""
 FMeasure = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ListedBpm = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 MAX_LISTED_TAGS: Final = 8
 ListedTag = Annotated[str, Field(min_length=1, max_length=60, pattern=NO_NUL)]
 
@@ -61,6 +62,8 @@ class ListTracks(Contract):
     search: Annotated[str, Field(max_length=200)] | None = None
     min_f_measure: FMeasure | None = None
     max_f_measure: FMeasure | None = None
+    min_bpm: ListedBpm | None = None
+    max_bpm: ListedBpm | None = None
     tag: Annotated[list[ListedTag], Field(min_length=1, max_length=MAX_LISTED_TAGS)] | None = None
     """Only tracks that have each of these tags; the parameter may be repeated."""
     sort: TrackSort = "newest"
@@ -130,6 +133,36 @@ class ArtefactList(Contract):
     artefacts: list[Artefact]
 
 
+class BeatEditCounts(Contract):
+    """How the beats of a version differ from those of its analysis."""
+
+    moved: int = Field(ge=0)
+    added: int = Field(ge=0)
+    removed: int = Field(ge=0)
+
+
+class GraphEditCounts(Contract):
+    """How the graph of a version differs from that of the version before."""
+
+    nodes_added: int = Field(ge=0)
+    nodes_removed: int = Field(ge=0)
+    nodes_changed: int = Field(ge=0)
+    """Nodes of both graphs with other parameters."""
+    edges_added: int = Field(ge=0)
+    """Of nodes of both graphs; an edge from another node counts as added and removed."""
+    edges_removed: int = Field(ge=0)
+
+
+class VersionEdit(Contract):
+    """What a person changed to make a version."""
+
+    previous_version: Version
+    """The version that was edited."""
+    beats: BeatEditCounts
+    graph: GraphEditCounts | None = None
+    """None where the impact report of the graph is not kept."""
+
+
 class VersionSummary(Contract):
     version: Version
     status: VersionStatus
@@ -137,6 +170,8 @@ class VersionSummary(Contract):
     engine: str | None = None
     job_id: JobId | None = None
     """None for a version that a person made by setting beats or by saving a graph."""
+    edit: VersionEdit | None = None
+    """What that person changed; None for a version that an analysis made, and in the track as it was at a time."""
     summary: AnalysisSummary | None = None
     warnings: list[Notice] = Field(default_factory=list[Notice])
     artefacts: list[Artefact]

@@ -77,7 +77,8 @@ TRACKS: Final = (
         "List and search tracks. Deleted ones are listed by `status=deleted` alone; `tag` may be repeated",
         relay, query=TRACK_LIST,
         query_params=(
-            "status", "preset", "search", "min_f_measure", "max_f_measure", "tag", "sort", "limit", "offset", "cursor",
+            "status", "preset", "search", "min_f_measure", "max_f_measure", "min_bpm", "max_bpm", "tag", "sort", "limit",
+            "offset", "cursor",
         ),
         responses={200: ("A page of tracks", TRACK_LIST.response)},
         problems={**PAGED, **UNAVAILABLE}, cacheable=True,

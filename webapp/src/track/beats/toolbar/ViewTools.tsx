@@ -13,7 +13,7 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
   const gain = useStore(timeline.gain);
   const following = useStore(timeline.following);
   return (
-    <div className="flex items-center gap-1">
+    <div className="flex items-center gap-1 max-md:gap-0">
       <label className="flex items-center gap-1 text-muted max-md:hidden" title={t.gain}>
         <UnfoldVertical size={14} aria-hidden />
         <span className="sr-only">{t.gain}</span>

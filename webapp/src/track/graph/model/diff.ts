@@ -1,4 +1,5 @@
 /** Says what differs between two graphs, node by node, by id. Pure; the server's impact report has the same rules. */
+import type { Schemas } from "../../../api/types";
 import type { GraphDocument, GraphNode, NodeTypes, Value } from "./document";
 
 export interface ParamChange {
@@ -48,6 +49,17 @@ export function sameGraph(one: GraphDocument, other: GraphDocument, types: NodeT
 /** Return the number of changes. */
 export function countChanges({ added, removed, params, inputs }: GraphDiff): number {
   return added.length + removed.length + params.length + inputs.length;
+}
+
+/** Return the number of changes of each kind, as the API counts them. */
+export function countKinds({ added, removed, params, inputs }: GraphDiff): Schemas["GraphEditCounts"] {
+  return {
+    nodes_added: added.length,
+    nodes_removed: removed.length,
+    nodes_changed: new Set(params.map(({ node }) => node)).size,
+    edges_added: inputs.filter(({ to }) => to !== null).length,
+    edges_removed: inputs.filter(({ from }) => from !== null).length,
+  };
 }
 
 /** Return the ids of the nodes of the new graph that differ: added ones, and those that were changed. */
