@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = [
     "tests.support.checked_http",
+    "tests.support.fork_server",
     "tests.support.infrastructure",
     "tests.support.system",
     "tests.support.signed_in",

@@ -48,11 +48,21 @@ class ForkServer:
             stdin.flush()
             return json.loads(stdout.readline())
 
+    def close(self) -> None:
+        """End the server, which then writes the coverage of its imports."""
+        self._process.communicate()
+
 
 @cache
 def server() -> ForkServer:
-    """Return the server of this test process; it ends with this process."""
+    """Return the server of this test process."""
     return ForkServer()
+
+
+def pytest_sessionfinish() -> None:
+    """End the server of this test process if it has one; pytest calls this."""
+    if server.cache_info().currsize:
+        server().close()
 
 
 class ForkedProcess:
