@@ -35,7 +35,7 @@ def pages(stage: Stage) -> Iterator[str]:
         "trackId": [track],
         "deviceId": DEVICES[:1],
         "deploymentId": [
-            deployments[0]["deployment_id"] if deployments else deploy(stage, track, DEVICES[:1])
+            deployments[0]["id"] if deployments else deploy(stage, track, DEVICES[:1])
         ],
         "section": SECTIONS,
     }
