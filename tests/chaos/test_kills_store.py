@@ -114,10 +114,12 @@ async def publish(client: Client, rng: random.Random, published: list[int]) -> N
 
 
 async def publish_last(client: Client, seq: int) -> bool:
-    """Publish a reading and wait until the stream has it: `publish` returns before the stream has its messages."""
-    body = samples.message(samples.fields(seq, seq * 10.0))
-    await client.jetstream(timeout=2).publish(DEVICE_READINGS.subject_for("k1-0"), body)
-    return True
+    """Publish a reading; return whether the stream has it: it acknowledges nothing, and `publish` does not wait for it."""
+    subject, body = DEVICE_READINGS.subject_for("k1-0"), samples.message(samples.fields(seq, seq * 10.0))
+    await client.publish(subject, body)
+    await client.flush()
+    last = await client.jetstream(timeout=2).get_last_msg(streams.TELEMETRY, subject)
+    return last.data == body
 
 
 async def test_a_kill_loses_and_doubles_no_sample(tmp_path: Path, seed: int) -> None:

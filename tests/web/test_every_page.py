@@ -34,9 +34,7 @@ def pages(stage: Stage) -> Iterator[str]:
     ids = {
         "trackId": [track],
         "deviceId": DEVICES[:1],
-        "deploymentId": [
-            deployments[0]["id"] if deployments else deploy(stage, track, DEVICES[:1])
-        ],
+        "deploymentId": [deployments[0]["id"] if deployments else deploy(stage, track, DEVICES[:1])],
         "section": SECTIONS,
     }
     for pattern in patterns("ROUTES"):
