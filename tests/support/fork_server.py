@@ -22,6 +22,7 @@ from typing import Any, Final, NoReturn
 from k1_cli.stack.zygote import SHARED_MODULES
 
 _PAUSE_S: Final = 0.005
+_making: Final = threading.Lock()
 
 
 class ForkServer:
@@ -54,14 +55,19 @@ class ForkServer:
 
 
 @cache
-def server() -> ForkServer:
-    """Return the server of this test process."""
+def _make_server() -> ForkServer:
     return ForkServer()
+
+
+def server() -> ForkServer:
+    """Return the server of this test process, the same to all threads."""
+    with _making:
+        return _make_server()
 
 
 def pytest_sessionfinish() -> None:
     """End the server of this test process if it has one; pytest calls this."""
-    if server.cache_info().currsize:
+    if _make_server.cache_info().currsize:
         server().close()
 
 
@@ -109,18 +115,28 @@ class ForkedProcess:
 def main() -> None:
     """Serve the requests of standard input until it is closed."""
     imported: set[str] = set()
+    ended: dict[int, int] = {}
     for line in sys.stdin:
         request = json.loads(line)
         if "poll" in request:
-            pid, status = os.waitpid(request["poll"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
+            answer = _exit_code(request["poll"], ended)
         else:
             if request["start"] not in imported:
                 imported.add(request["start"])
                 _import(request["start"])
             answer = os.fork() or _run_module(request["start"], request["environment"], request["log"])
+            ended.pop(answer, None)  # of an earlier process with this id
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+
+
+def _exit_code(process: int, ended: dict[int, int]) -> int | None:
+    """Return the exit code of a child, and keep it in `ended` for another thread that asks; None while it runs."""
+    if process not in ended:
+        pid, status = os.waitpid(process, os.WNOHANG)
+        if pid:
+            ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended.get(process)
 
 
 def _import(service: str) -> None:
