@@ -43,6 +43,16 @@ def run_node(arguments: list[str], environment: dict[str, str] | None = None) ->
     return _run(folder, arguments, environment)
 
 
+def npm_command(*arguments: str) -> list[str]:
+    """Return the command of npm with these arguments.
+
+    Raises:
+        CommandError: there is no Node.
+    """
+    folder = _require_node()
+    return [str(folder / "node"), str(_npm(folder)), *arguments]
+
+
 def build(target: Path = BUNDLE, *, quiet: bool = False) -> int:
     """Build the bundle into a folder; the build fails above the size budgets."""
     level = ["--logLevel", "warn"] if quiet else []
@@ -111,14 +121,17 @@ def _install(folder: Path) -> None:
     wanted = sha256(_LOCK.read_bytes()).hexdigest()
     if _STAMP.is_file() and _STAMP.read_text() == wanted:
         return
-    # The launcher `bin/npm` of the wheel does not find its own files.
-    bundled = folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    npm = [str(bundled)] if bundled.is_file() else [str(Path(shutil.which("npm") or "npm").resolve())]
-    if _run(folder, [*npm, "ci", "--no-audit", "--no-fund"]) != 0:
+    if _run(folder, [str(_npm(folder)), "ci", "--no-audit", "--no-fund"]) != 0:
         raise CommandError(
             "the packages of webapp/package-lock.json cannot be installed; is npm's registry reachable?"
         )
     _STAMP.write_text(wanted)
+
+
+def _npm(folder: Path) -> Path:
+    """Return npm's program. The launcher `bin/npm` of the wheel does not find its own files."""
+    bundled = folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    return bundled if bundled.is_file() else Path(shutil.which("npm") or "npm").resolve()
 
 
 def _run(folder: Path, arguments: list[str], environment: dict[str, str] | None = None) -> int:

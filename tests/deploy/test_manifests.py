@@ -7,9 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from pydantic_settings import BaseSettings
 
-import k1_platform.settings
 from tests.support.generators import ROOT
 from tests.support.kubernetes import (
     OVERLAYS,
@@ -21,6 +19,7 @@ from tests.support.kubernetes import (
     pod_specs,
     violations,
 )
+from tests.support.settings_classes import settings_classes, variable_of
 
 MADE_BY_OPERATORS = {
     "k1-postgres-app": {"uri"},
@@ -107,23 +106,9 @@ def test_every_service_has_probes_a_budget_and_a_spread(overlay: str) -> None:
         assert all(spread == deployment["spec"]["selector"]["matchLabels"] for spread in spreads), name
 
 
-def settings_classes() -> Iterator[type[BaseSettings]]:
-    """Yield the settings classes of the platform and of all services."""
-    services = [path.parent.name for path in (ROOT / "services").glob("*/k1_*/settings.py")]
-    for module in (k1_platform.settings, *(importlib.import_module(f"{name}.settings") for name in services)):
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, BaseSettings) and value is not BaseSettings:
-                yield value
-
-
 def known_variables() -> set[str]:
     """Return every environment variable that a settings class reads."""
-    known: set[str] = set()
-    for settings in settings_classes():
-        prefix = settings.model_config.get("env_prefix", "")
-        for name, field in settings.model_fields.items():
-            known.add(str(field.validation_alias) if field.validation_alias else f"{prefix}{name}".upper())
-    return known
+    return {variable_of(each, field) for each in settings_classes() for field in each.model_fields}
 
 
 def test_every_setting_exists(overlay: str) -> None:

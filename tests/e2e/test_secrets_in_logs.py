@@ -1,10 +1,11 @@
-"""No log of any process of the system holds a secret, whatever people do."""
+"""No log and no argument of any process of the system holds a secret, whatever people do."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from k1_platform.auth.nkeys import NatsKeys
@@ -38,7 +39,7 @@ def test_what_people_type_and_get_is_not_logged(system: System, gateway: Running
         for name, secret in secrets.items():  # what is refused may not be logged either
             refused = http.get("/me", headers={"Authorization": f"Bearer {secret}x"})
             assert refused.status_code in {400, 401}, name
-    secrets |= stored_secrets(system.stack.home.root, system.stack.home.nats_keys)
+    secrets |= stored_secrets(system.stack.home.root)
     logs = [*(system.home / "logs").iterdir(), gateway.log]
     assert len(logs) > 15
     texts = {log.name: log.read_text(errors="replace") for log in logs}
@@ -82,11 +83,38 @@ def make_key_and_webhook(http: httpx.Client, key: str) -> dict[str, str]:
     return {"API key": made.json()["secret"], "webhook": webhook.json()["secret"]}
 
 
-def stored_secrets(home: Path, nats_keys: Path) -> dict[str, str]:
-    """Return the passwords of the servers and the seeds of the bus."""
-    secrets = {f"seed {file.name}": file.read_text().strip() for file in nats_keys.rglob("*.nk")}
-    for file in nats_keys.rglob("*.creds"):
-        seed = next(line for line in file.read_text().splitlines() if line.startswith("SU"))
-        secrets[f"seed of {file.relative_to(nats_keys)}"] = seed
+def test_no_process_shows_a_secret_in_its_arguments(system: System) -> None:
+    """Every user of the machine can read the arguments of every process."""
+    secrets = stored_secrets(system.stack.home.root)
+    assert {name.partition("/")[0] for name in secrets} >= {
+        "account-keys",
+        "keys",
+        "nats-keys",
+        "webhook-keys",
+    }
+    lines = {
+        process.pid: "\0".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
+    }
+    parts = [*system.stack.servers, *system.stack.services]
+    assert {part.pid for part in parts} <= lines.keys()
+    shown = [(lines[pid], name) for pid in lines for name, secret in secrets.items() if secret in lines[pid]]
+    assert shown == []
+
+
+def stored_secrets(home: Path) -> dict[str, str]:
+    """Return the passwords of the servers, and the secret part of every key in the home."""
+    secrets: dict[str, str] = {}
+    for file in home.rglob("*"):
+        name = file.relative_to(home).as_posix()
+        if name.startswith(("data/", "logs/", "run/")) or not file.is_file():
+            continue
+        if file.suffix == ".nk" or name in {"api-key", "webhook-keys/secret.key"}:
+            secrets[name] = file.read_text().strip()
+        elif file.suffix == ".creds":
+            secrets[name] = next(line for line in file.read_text().splitlines() if line.startswith("SU"))
+        elif name.endswith(".mqtt.json"):
+            secrets[name] = json.loads(file.read_text())["password"]
+        elif file.suffix in {".pem", ".key"} and "PRIVATE KEY" in (text := file.read_text()):
+            secrets[name] = text.splitlines()[1]
     passwords = json.loads((home / "credentials.json").read_text())
     return secrets | {name: str(value) for name, value in passwords.items() if "access_key" not in name}

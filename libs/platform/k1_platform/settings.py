@@ -8,12 +8,22 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class NatsSettings(BaseSettings):
+class Settings(BaseSettings):
+    """What every settings class inherits: it does not change, and a faulty one is reported without its values."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class NatsSettings(Settings):
     """Settings of the connection to NATS, K1_NATS_*."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_NATS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_NATS_")
 
-    url: str = Field(default="nats://127.0.0.1:4222", description="One or more NATS URLs, comma-separated.")
+    url: str = Field(
+        default="nats://127.0.0.1:4222",
+        repr=False,  # it may contain a password
+        description="One or more NATS URLs, comma-separated.",
+    )
     creds: Path | None = Field(
         default=None,
         description="The file of this service's credentials; without it the URL contains the user.",
@@ -22,32 +32,48 @@ class NatsSettings(BaseSettings):
         default=None,
         description="The CA certificate (PEM) of the servers of tls:// URLs; without it the CAs of the system are trusted.",
     )
+    cert: Path | None = Field(
+        default=None,
+        description="The certificate (PEM, with its chain) that this client shows to servers that ask for one.",
+    )
+    key: Path | None = Field(default=None, description="The private key of `cert` (PEM).")
+    tls_first: bool = Field(
+        default=False,
+        description="Whether a connection begins with TLS instead of the server's greeting, so that nobody on the way "
+        "can deny TLS. The servers need `handshake_first`.",
+    )
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """Return the settings that a process with these environment variables would read."""
-        creds, ca = environment.get("K1_NATS_CREDS"), environment.get("K1_NATS_CA")
-        return cls(
-            url=environment["K1_NATS_URL"],
-            creds=Path(creds) if creds else None,
-            ca=Path(ca) if ca else None,
-        )
+        files = {
+            name: environment.get(f"K1_NATS_{name.upper()}") or None
+            for name in ("creds", "ca", "cert", "key")
+        }
+        first = environment.get("K1_NATS_TLS_FIRST", "false")
+        return cls.model_validate({"url": environment["K1_NATS_URL"], "tls_first": first, **files})
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together: set both or neither")
+        return self
 
 
-class NatsKeysSettings(BaseSettings):
+class NatsKeysSettings(Settings):
     """The setting K1_NATS_KEYS, for the programs that make or use the keys of the operator and the account."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_")
 
     nats_keys: Path = Field(
         default=Path("/var/lib/k1/nats"), description="The folder of the NATS keys, see auth/nkeys.py."
     )
 
 
-class ProvisionSettings(BaseSettings):
+class ProvisionSettings(Settings):
     """The settings K1_PROVISION_*, for the program that creates streams, durables and buckets."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_PROVISION_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_PROVISION_")
 
     replicas: int = Field(
         default=1,
@@ -57,10 +83,10 @@ class ProvisionSettings(BaseSettings):
     )
 
 
-class TlsSettings(BaseSettings):
+class TlsSettings(Settings):
     """The settings K1_TLS and K1_TLS_NAMES, for the program that makes certificates."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_")
 
     tls: Path = Field(default=Path("/var/lib/k1/tls"), description="The folder of certificates and keys.")
     tls_names: str = Field(
@@ -69,10 +95,10 @@ class TlsSettings(BaseSettings):
     )
 
 
-class PostgresSettings(BaseSettings):
+class PostgresSettings(Settings):
     """Settings of the PostgreSQL database, K1_POSTGRES_*."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_POSTGRES_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_POSTGRES_")
 
     dsn: SecretStr = Field(
         default=SecretStr("postgresql://k1@127.0.0.1:5432/k1"), description="PostgreSQL URL with password."
@@ -80,19 +106,19 @@ class PostgresSettings(BaseSettings):
     pool_size: int = Field(default=10, ge=1, description="The maximum number of connections of one process.")
 
 
-class MongoSettings(BaseSettings):
+class MongoSettings(Settings):
     """Settings of the MongoDB database, K1_MONGO_*."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_MONGO_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_MONGO_")
 
     url: SecretStr = Field(default=SecretStr("mongodb://127.0.0.1:27017"), description="MongoDB URL.")
     database: str = Field(default="k1", description="The database that holds the maps.")
 
 
-class ObjectStoreSettings(BaseSettings):
+class ObjectStoreSettings(Settings):
     """Settings of the object store, K1_S3_*."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_S3_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_S3_")
 
     url: str = Field(default="http://127.0.0.1:9000", description="The S3 endpoint that services use.")
     public_url: str | None = Field(
@@ -109,20 +135,20 @@ class ObjectStoreSettings(BaseSettings):
     )
 
 
-class SigningSettings(BaseSettings):
+class SigningSettings(Settings):
     """The setting K1_SIGNING_KEYS, for the service that signs bundles."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_")
 
     signing_keys: Path = Field(
         default=Path("/var/lib/k1/keys"), description="The folder of the keys that sign bundles."
     )
 
 
-class ObservabilitySettings(BaseSettings):
+class ObservabilitySettings(Settings):
     """The settings K1_LOG_LEVEL, K1_SENTRY_DSN, K1_ENVIRONMENT and OTEL_EXPORTER_OTLP_ENDPOINT."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_")
 
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     sentry_dsn: SecretStr | None = Field(
@@ -139,7 +165,7 @@ class ObservabilitySettings(BaseSettings):
     )
 
 
-class HttpSettings(BaseSettings):
+class HttpSettings(Settings):
     """Settings of the HTTP server of a service; each service subclasses them with the prefix K1_<SERVICE>_."""
 
     host: str = Field(default="127.0.0.1", description="The address to listen on.")

@@ -39,7 +39,7 @@ class ProviderSettings(BaseModel):
 class AccountsSettings(HttpSettings):
     """The settings of accounts alone; the platform's settings name the servers."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_ACCOUNTS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_ACCOUNTS_")
 
     keys: Path = Field(
         default=Path("/var/lib/k1/account-keys"),
@@ -63,6 +63,10 @@ class AccountsSettings(HttpSettings):
     smtp_port: int = Field(default=587, ge=1, le=65535, description="The port of the mail server.")
     smtp_security: Security = Field(
         default="starttls", description="none, starttls or tls (from the first byte, port 465)."
+    )
+    smtp_ca: Path | None = Field(
+        default=None,
+        description="The CA certificate (PEM) of the mail server; without it those of the system are trusted.",
     )
     smtp_username: str | None = Field(default=None, description="The user at the mail server.")
     smtp_password: SecretStr | None = Field(default=None, description="The password of that user.")

@@ -15,7 +15,7 @@ Role = Literal["all", "front", "worker"]
 class AnalysisSettings(HttpSettings):
     """Settings of one analysis pod."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_ANALYSIS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_ANALYSIS_")
 
     role: Role = Field(
         default="all",

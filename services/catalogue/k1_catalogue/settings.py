@@ -11,7 +11,7 @@ from k1_platform.settings import HttpSettings
 class CatalogueSettings(HttpSettings):
     """Settings of the catalogue alone; the platform's settings name the servers."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_CATALOGUE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_CATALOGUE_")
 
     consumers: int = Field(default=8, ge=1, description="Events that one process handles at a time.")
     storage_quota_bytes: int | None = Field(

@@ -12,7 +12,7 @@ from k1_platform.settings import HttpSettings
 class DeploySettings(HttpSettings):
     """The settings of deploy alone; the platform's settings name the servers."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_DEPLOY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_DEPLOY_")
 
     consumers: int = Field(
         default=16, ge=1, description="Hellos of devices that one process handles at a time."

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import ssl
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, cast
 
 import aiohttp
@@ -48,8 +50,9 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
     """Open the HTTP client for ingest, install the middlewares and register the routes."""
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
     runtime.cleanup.push_async_callback(http.close)
+    service_tls = _trust(settings.services_ca)
     ingest_http = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True), auto_decompress=False
+        connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=service_tls), auto_decompress=False
     )
     runtime.cleanup.push_async_callback(ingest_http.close)
     headers = ResponseHeaders(settings.allowed_origins, https_only=settings.secure_cookies)
@@ -68,7 +71,8 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         maintenance_mode=MaintenanceMode(runtime.bus.jetstream),
         openapi_json=openapi_json,
         asyncapi_json=json.dumps(make_asyncapi(), ensure_ascii=False).encode(),
-        store_tls=client_context(ca) if (ca := ObjectStoreSettings().ca) else True,
+        store_tls=_trust(ObjectStoreSettings().ca),
+        service_tls=service_tls,
     )
     runtime.middlewares.extend(
         [
@@ -80,6 +84,11 @@ async def wire(runtime: Runtime, settings: GatewaySettings) -> None:
         ]
     )
     runtime.routes.extend(make_routes(context))
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+    """Return the parameter `ssl` of aiohttp: the TLS context that trusts this CA, or True for those of the system."""
+    return client_context(ca) if ca else True
 
 
 def _feed(runtime: Runtime) -> Feed:

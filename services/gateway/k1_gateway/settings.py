@@ -1,6 +1,7 @@
 """The settings of the gateway: environment variables K1_GATEWAY_*."""
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -72,7 +73,7 @@ def _split(value: Any) -> Any:
 class GatewaySettings(HttpSettings):
     """The settings of the gateway."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_GATEWAY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_GATEWAY_")
 
     ingest_url: str = Field(
         default="http://127.0.0.1:8081", description="The URL of the ingest service, which receives uploads."
@@ -80,6 +81,11 @@ class GatewaySettings(HttpSettings):
     service_urls: dict[str, str] = Field(
         default_factory=dict,
         description='The other services whose readiness /api/v1/health reports: JSON, {"analysis": "http://..."}.',
+    )
+    services_ca: Path | None = Field(
+        default=None,
+        description="The CA certificate (PEM) of https:// addresses of services; without it those of the system are "
+        "trusted.",
     )
     allowed_origins: frozenset[str] = Field(
         default=frozenset(),

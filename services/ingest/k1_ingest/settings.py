@@ -11,7 +11,7 @@ from k1_platform.settings import HttpSettings
 class IngestSettings(HttpSettings):
     """The settings of ingest."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_INGEST_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_INGEST_")
 
     max_bytes: int = Field(
         default=50_000_000, gt=0, description="The largest song accepted, in bytes; 50 MB are 50,000,000."

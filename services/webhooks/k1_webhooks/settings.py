@@ -11,7 +11,7 @@ from k1_platform.settings import HttpSettings
 class WebhooksSettings(HttpSettings):
     """Settings of the webhooks service alone; the platform's settings name the servers."""
 
-    model_config = SettingsConfigDict(env_prefix="K1_WEBHOOKS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="K1_WEBHOOKS_")
 
     key_file: Path = Field(
         default=Path("/var/lib/k1/webhooks/secret.key"),

@@ -41,11 +41,12 @@ def broker_options(settings: NatsSettings) -> BrokerOptions:
     """Return `connect_options` in the form that FastStream takes."""
     options = connect_options(settings)
     token, sign = options["user_jwt_cb"], options["signature_cb"]
+    tls, first = options["tls"], options["tls_handshake_first"]
     security: NatsSecurity | None = None
     if token is not None and sign is not None:
-        security = NatsJWT(token, sign, ssl_context=options["tls"])
-    elif options["tls"] is not None:
-        security = NatsSecurity(ssl_context=options["tls"])
+        security = NatsJWT(token, sign, ssl_context=tls, tls_handshake_first=first)
+    elif tls is not None:
+        security = NatsSecurity(ssl_context=tls, tls_handshake_first=first)
     return BrokerOptions(servers=options["servers"], security=security)
 
 

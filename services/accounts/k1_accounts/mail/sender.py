@@ -15,6 +15,7 @@ from k1_accounts.mail.store import DueMail, claim_mail, delete_mail, postpone_ma
 from k1_accounts.one_time_tokens import create_token
 from k1_accounts.settings import AccountsSettings
 from k1_accounts.users.store import get_user
+from k1_platform.auth.tls import client_context
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from k1_platform.processes.backoff import BackoffSchedule
 
@@ -39,6 +40,7 @@ def smtp_transport(settings: AccountsSettings) -> Transport | None:
     if host is None:
         return None
     password = settings.smtp_password
+    tls = None if settings.smtp_security == "none" else client_context(settings.smtp_ca)
 
     async def send(message: EmailMessage) -> None:
         await aiosmtplib.send(
@@ -49,6 +51,7 @@ def smtp_transport(settings: AccountsSettings) -> Transport | None:
             password=None if password is None else password.get_secret_value(),
             use_tls=settings.smtp_security == "tls",
             start_tls=settings.smtp_security == "starttls",
+            tls_context=tls,
             timeout=_TIMEOUT_S,
         )
 

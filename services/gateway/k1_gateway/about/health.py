@@ -49,7 +49,8 @@ async def get_health(context: GatewayContext, _request: web.Request, _endpoint: 
 
 async def _check_service(context: GatewayContext, name: str, url: str) -> ServiceHealth:
     try:
-        async with context.http.get(f"{url}/readyz", timeout=_TIMEOUT) as response:
+        url, tls = f"{url}/readyz", context.service_tls
+        async with context.http.get(url, timeout=_TIMEOUT, ssl=tls) as response:
             report: dict[str, Any] = await response.json()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return ServiceHealth(name=name, status="unreachable", problems={"http": type(error).__name__})

@@ -74,7 +74,8 @@ class DependencyReport:
         """Raise unless ingest is ready. The gateway reaches it by HTTP, as uploads do."""
         url, timeout = f"{self.context.settings.ingest_url}{_PATH}", aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
-            async with self.context.http.get(url, timeout=timeout) as response:
+            tls = self.context.service_tls
+            async with self.context.http.get(url, timeout=timeout, ssl=tls) as response:
                 if response.status != HTTPStatus.OK:
                     raise TransientError("The ingest service is not ready.")
         except (aiohttp.ClientError, TimeoutError) as error:

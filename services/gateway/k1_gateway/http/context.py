@@ -44,6 +44,8 @@ class GatewayContext:
     """The AsyncAPI document."""
     store_tls: ssl.SSLContext | bool = True
     """Which certificate of the object store is trusted; True for those that the system trusts."""
+    service_tls: ssl.SSLContext | bool = True
+    """The same for the services that the gateway reaches by HTTP."""
 
     async def require_changes_allowed(self) -> None:
         """Refuse a change while a backup keeps changes out.
