@@ -17,6 +17,7 @@ from k1_cli.commands import (
     local,
     sim,
     stack,
+    supply,
     telemetry,
     web,
 )
@@ -69,6 +70,8 @@ for command in (local.analyze, local.demo_song):
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
 app.command(rich_help_panel="Development")(development.check)
 app.command(rich_help_panel="Development")(development.soak)
+for command in (supply.sbom, supply.audit):
+    app.command(rich_help_panel="Development")(command)
 app.add_typer(web.app, name="web", rich_help_panel="Development")
 
 
