@@ -217,4 +217,4 @@ def test_a_container_listens_where_compose_looks(service: str) -> None:
     prefix = f"K1_{service.upper()}_"
     assert f"{prefix}HOST=0.0.0.0 {prefix}PORT=8080" in text
     assert "EXPOSE 8080" in text
-    assert "http://127.0.0.1:8080/livez" in text
+    assert "http://127.0.0.1:8080/readyz" in text
