@@ -113,6 +113,25 @@ def test_no_service_changes_when_the_preparation_fails(cluster: Cluster) -> None
     assert "no service was changed" in error
 
 
+def test_images_are_written_by_digest(cluster: Cluster, tmp_path: Path) -> None:
+    """The gateway's tag is left to the switch. A line without a digest, or of another service, changes nothing."""
+    images, overlay = tmp_path / "images.txt", cluster.overlay / "kustomization.yaml"
+    digest = f"sha256:{'a' * 64}"
+    for line in (f"ingest r.example.org/k1-ingest:v2@{digest[:-1]}", f"cat r.example.org/k1-cat:v2@{digest}"):
+        before = overlay.read_text()
+        images.write_text(f"{line}\n")
+        code, _, error = cluster.run("set-images", str(cluster.overlay), str(images))
+        assert (code, overlay.read_text()) == (1, before)
+        assert line in error
+    images.write_text(
+        "".join(f"{name} r.example.org/k1-{name}:v2@{digest}\n" for name in ("gateway", "ingest"))
+    )
+    code, calls, error = cluster.run("set-images", str(cluster.overlay), str(images))
+    assert (code, calls) == (0, []), error
+    assert f"{{name: k1-ingest, newName: r.example.org/k1-ingest, digest: {digest}}}" in overlay.read_text()
+    assert '{name: k1-gateway, newName: r.example.org/k1-gateway, newTag: "0"}' in overlay.read_text()
+
+
 @pytest.mark.parametrize("script", ["deploy-release", "switch-gateway"])
 def test_wrong_use_is_explained(cluster: Cluster, script: str) -> None:
     """Without an overlay, or with a folder that is none."""
