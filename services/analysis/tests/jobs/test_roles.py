@@ -24,8 +24,8 @@ from tests.support.bus import request
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, eventually
 
-LONG_S = 20.0
-"""The length of a song whose analysis takes about a second, so that a signal finds it running."""
+LENGTHS_S = (20.0, 80.0)
+"""The lengths of the songs. The analysis of the second takes several seconds, so that a signal finds it running."""
 
 
 def service(folder: Path, role: Role, stop_timeout_s: float = 0) -> AbstractContextManager[RunningService]:
@@ -38,9 +38,9 @@ def service(folder: Path, role: Role, stop_timeout_s: float = 0) -> AbstractCont
     return running_service("analysis", environment, folder)
 
 
-async def upload(harness: WorkerHarness, seed: int) -> str:
+async def upload(harness: WorkerHarness, seed: int, length_s: float) -> str:
     """Store a song and publish its upload; return the id of its job."""
-    song = songs.song(seed, seconds=LONG_S)
+    song = songs.song(seed, seconds=length_s)
     digest = sha256(song).hexdigest()
     audio = AudioRef(
         key=f"audio/{digest}.wav",
@@ -93,7 +93,9 @@ async def test_workers_come_and_go_while_the_front_fills_the_queue(
     """
     seed = time.time_ns() % 2**31
     with service(tmp_path, "front") as front:
-        uploaded = [await upload(harness, seed + number) for number in range(2)]
+        uploaded = [
+            await upload(harness, seed + number, length_s) for number, length_s in enumerate(LENGTHS_S)
+        ]
         await wait_for_backlog(front, 2)
         listed = await request(harness.bus.client, WORKER_LIST, ListWorkers())
         assert isinstance(listed, WorkerList)
