@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from k1_analysis.engine.audio.framing import Seconds
@@ -70,3 +70,11 @@ def test_tempo_of_inexact_beats(seed: int) -> None:
 def test_tempo_of_few_beats(count: int, expected: float) -> None:
     """Beats fewer than the local tempo spans have a tempo as soon as there are two."""
     assert tempo.tempo(0.5 * np.arange(count, dtype=np.float64)) == pytest.approx(expected)
+
+
+@given(st.lists(st.floats(0.05, 4.0), max_size=60))
+@example([1.3] * tempo.LOCAL_BEATS)
+def test_any_beats_have_stretches_or_none(gaps: list[float]) -> None:
+    """Also so few and slow beats that one window of them is a stretch."""
+    stretches = tempo.steady_stretches(np.cumsum([0.0, *gaps]))
+    assert all(60 / 4.001 <= each.bpm <= 60 / 0.049 for each in stretches)

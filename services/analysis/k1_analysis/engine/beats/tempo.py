@@ -82,14 +82,20 @@ def steady_stretches(beats: Seconds) -> list[SteadyStretch]:
         if stretches and first - last <= LONGEST_CHANGE:
             changing += first - last
         last = past = _end_of_stretch(periods, first, past)
-        # The outer windows reach into the neighbours' tempo.
-        inner = beats[first + LOCAL_BEATS // 2 : past + LOCAL_BEATS // 2]
-        period_s = float(np.polyfit(np.arange(len(inner)), inner, 1)[0])
+        period_s = _period_of_stretch(beats, periods, first, past)
         stretches.append(SteadyStretch(60 / period_s, _seconds(beats, first, past)))
         steady, first = steady + past - first, past
     changes = [abs(after.bpm / before.bpm - 1) for before, after in pairwise(stretches)]
     enough = steady >= MIN_SHARE * (len(periods) - changing)
     return stretches if enough and min(changes, default=0.0) >= OTHER_TEMPO else []
+
+
+def _period_of_stretch(beats: Seconds, periods: Seconds, first: int, past: int) -> float:
+    """Return the period of a stretch by least squares over its inner beats: the outer windows reach into its neighbours."""
+    inner = beats[first + LOCAL_BEATS // 2 : past + LOCAL_BEATS // 2]
+    if len(inner) < 2:  # noqa: PLR2004  a single window of slow beats
+        return float(periods[first])
+    return float(np.polyfit(np.arange(len(inner)), inner, 1)[0])
 
 
 def distinct_tempi(stretches: list[SteadyStretch]) -> tuple[float, ...]:
