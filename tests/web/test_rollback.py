@@ -19,9 +19,9 @@ def test_a_drifting_device_brings_all_back(stage: Stage, visit: Any, tmp_path: P
     faults.write_text(f"faults:\n  - {{devices: {DRIFTER}, fault: drift_ramp, ms_per_s: 500}}\n")
     with simulated(stage, "--devices", "1", "--prefix", "k1-drifter", "--faults", str(faults)):
         wait_for(lambda: {DRIFTER, DEVICES[0]} <= online(stage), "the devices are online")
-        page = visit("operator").open(f"/tracks/{stage.tracks['Blue hour']}")
+        page = visit("operator").open(f"/tracks/{stage.tracks['Copper rain']}")
         page.get_by_role("button", name="Deploy", exact=True).click()
-        sheet = page.get_by_role("dialog", name="Deploy Blue hour")
+        sheet = page.get_by_role("dialog", name="Deploy Copper rain")
         for device in (DEVICES[0], DRIFTER):
             sheet.get_by_label(f"Deploy to {device}").check()
         sheet.get_by_label("Watch, s").fill("9")
