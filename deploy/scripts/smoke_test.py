@@ -119,7 +119,7 @@ def check_song(url: str, key: str) -> None:
 
     def complaint() -> str | None:
         code, found = send("GET", track, key=key)
-        state = json.loads(found)["status"] if code == HTTPStatus.OK else f"unknown ({code})"
+        state = json.loads(found)["track"]["status"] if code == HTTPStatus.OK else f"unknown ({code})"
         if state == "failed":
             raise SmokeTestError(f"the analysis of the song failed; look at {track}")
         return None if state == "ready" else f"the song is {state}"
