@@ -1,17 +1,36 @@
-"""Reads the settings that services share from environment variables: servers, keys, HTTP, observability."""
+"""Reads the settings that services share: servers, keys, HTTP, observability.
+
+A setting is an environment variable, or a file with the name of the variable in the folder K1_SECRETS_DIR.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from k1_platform.secret_settings import SecretFilesSource
 
 
 class Settings(BaseSettings):
     """What every settings class inherits: it does not change, and a faulty one is reported without its values."""
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from: arguments, the environment, the files of secrets."""
+        return init_settings, env_settings, SecretFilesSource(settings_cls)
 
 
 class NatsSettings(Settings):
