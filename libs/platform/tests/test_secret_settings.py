@@ -83,7 +83,7 @@ def test_a_folder_that_is_missing_is_named(folder: Path, monkeypatch: pytest.Mon
 def test_a_file_that_is_no_text_is_named(folder: Path, content: bytes) -> None:
     """Without any byte of it, also in the stack trace."""
     (folder / "K1_S3_SECRET_KEY").write_bytes(content)
-    with pytest.raises(SettingsError, match="K1_S3_SECRET_KEY cannot be read .* not UTF-8") as error:
+    with pytest.raises(SettingsError, match=r"K1_S3_SECRET_KEY cannot be read .* not UTF-8") as error:
         ObjectStoreSettings()
     assert SECRET not in str(error.value)
     assert error.value.__cause__ is None
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_opened_is_named(folder: Path, monkeypatch: pytest
 
     (folder / "K1_S3_SECRET_KEY").write_text(SECRET)
     monkeypatch.setattr(Path, "read_text", refuse)
-    with pytest.raises(SettingsError, match="K1_S3_SECRET_KEY cannot be read .*: Permission denied"):
+    with pytest.raises(SettingsError, match=r"K1_S3_SECRET_KEY cannot be read .*: Permission denied"):
         ObjectStoreSettings()
 
 
@@ -107,7 +107,10 @@ def test_a_file_that_cannot_be_opened_is_named(folder: Path, monkeypatch: pytest
     [
         ("K1_ACCOUNTS_SMTP_PORT", SECRET),
         ("K1_ACCOUNTS_PROVIDERS", f'[{{"id": "{SECRET}"'),
-        ("K1_ACCOUNTS_PROVIDERS", f'[{{"id": "x", "kind": "{SECRET}", "client_id": "k1", "client_secret": "x"}}]'),
+        (
+            "K1_ACCOUNTS_PROVIDERS",
+            f'[{{"id": "x", "kind": "{SECRET}", "client_id": "k1", "client_secret": "x"}}]',
+        ),
     ],
 )
 def test_a_value_that_is_wrong_is_not_shown(folder: Path, name: str, text: str) -> None:
