@@ -9,6 +9,7 @@ import typer
 from k1_cli.commands import (
     alarms,
     backup,
+    compose,
     dead_letters,
     deploy,
     deployments,
@@ -37,6 +38,7 @@ app = typer.Typer(
 for command in (stack.up, stack.down, stack.status, development.doctor, backup.backup, backup.restore):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
+app.add_typer(compose.app, name="compose", rich_help_panel="The system")
 app.add_typer(storage.app, name="storage", rich_help_panel="The system")
 for command in (sign_in.login, sign_in.logout, sign_in.whoami):
     app.command(rich_help_panel="Accounts")(command)

@@ -175,7 +175,7 @@ def test_every_image_is_built_from_the_one_dockerfile(compose: dict[str, Any]) -
     for service in compose["services"].values():
         if build := service.get("build"):
             assert build["dockerfile"] == "docker/Dockerfile"
-            assert service["image"] == f"k1-{build['args']['SERVICE']}"
+            assert service["image"] == f"k1-{build['args']['SERVICE']}:${{K1_VERSION:-local}}"
             built[service["image"]] = build["args"]["SERVICE"]
     assert sorted(built.values()) == SERVICES
     assert list(CHECKOUT.glob("services/*/Dockerfile*")) == []
