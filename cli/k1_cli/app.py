@@ -10,6 +10,7 @@ from k1_cli.commands import (
     alarms,
     backup,
     compose,
+    containers,
     dead_letters,
     deploy,
     deployments,
@@ -72,6 +73,7 @@ for command in (local.analyze, local.demo_song):
 app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
 app.command(rich_help_panel="Development")(development.check)
 app.command(rich_help_panel="Development")(development.soak)
+app.add_typer(containers.app, name="containers", rich_help_panel="Development")
 for command in (supply.sbom, supply.audit):
     app.command(rich_help_panel="Development")(command)
 app.add_typer(web.app, name="web", rich_help_panel="Development")
@@ -88,9 +90,11 @@ def options(
 def split_debug_option(arguments: list[str]) -> tuple[bool, list[str]]:
     """Return whether `--debug` was given, and the other arguments.
 
-    What follows `test` is left alone: it belongs to pytest.
+    What follows `test` or `run` is left alone: it belongs to pytest, or to another command.
     """
-    ours = arguments.index("test") if "test" in arguments else len(arguments)
+    ours = min(
+        (arguments.index(name) for name in ("test", "run") if name in arguments), default=len(arguments)
+    )
     kept = [argument for argument in arguments[:ours] if argument != "--debug"]
     return len(kept) < ours, kept + arguments[ours:]
 

@@ -22,7 +22,7 @@ COMMANDS = (
     "devices add", "devices revoke", "devices list", "devices show", "deploy", "alarms", "alarms ack", "fleet",
     "deployments list", "deployments show", "deployments cancel", "deployments rollback", "deployments pause",
     "deployments resume",
-    "compose init",
+    "compose init", "containers test", "containers run", "containers down",
     "storage usage", "storage cleanup", "links make", "links list", "links revoke",
     "dlq list", "dlq show", "dlq redrive", "dlq purge",
 )  # fmt: skip
