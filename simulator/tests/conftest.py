@@ -28,9 +28,9 @@ MakeFleet = Callable[..., Fleet]
 @pytest.fixture
 def identities(provisioned: Infrastructure) -> Callable[[Sequence[str], Transport], list[Identity]]:
     """Return a function that creates devices with credentials, as deploy does."""
-    if provisioned.stack is None:
+    if provisioned.nats_keys is None:
         pytest.skip("the keys of the bus are not at hand")
-    keys = load_device_keys(provisioned.stack.urls.nats_keys.deploy)
+    keys = load_device_keys(provisioned.nats_keys.deploy)
 
     def made(device_ids: Sequence[str], transport: Transport) -> list[Identity]:
         now = int(time.time())
@@ -53,9 +53,8 @@ async def make_fleet(
     tmp_path: Path,
 ) -> AsyncIterator[MakeFleet]:
     """Return a function that creates stopped fleets in the test's folder; all are stopped at the end."""
-    assert provisioned.stack is not None
     servers = Servers(
-        NatsSettings(url=provisioned.environment["K1_NATS_URL"], creds=None), provisioned.stack.urls.mqtt_url
+        NatsSettings(url=provisioned.environment["K1_NATS_URL"], creds=None), provisioned.mqtt_url
     )
     async with AsyncExitStack() as running:
 

@@ -264,8 +264,7 @@ async def test_a_device_reconnects_after_a_server_restart(
 ) -> None:
     """It retries until it is connected, and says hello again."""
     device = name(unique)
-    stack = provisioned.stack
-    assert stack is not None
+    stack = provisioned.killable()
     events: list[str] = []
     async with make_fleet([device], transport, on_change=lambda change: events.append(change.event)) as fleet:
         await asyncio.to_thread(stack.kill, "nats")
@@ -458,10 +457,10 @@ async def test_a_client_id_does_not_displace_a_device(
     make_fleet: MakeFleet, commander: Commander, provisioned: Infrastructure, identities: Any, unique: str
 ) -> None:
     """Another device that uses this device's id as its MQTT client id does not disconnect it."""
-    assert provisioned.stack is not None
+    assert provisioned.mqtt_url is not None
     device, other = f"a-{unique}", f"b-{unique}"
     [identity] = identities([other], "mqtt")
-    place = urlsplit(provisioned.stack.urls.mqtt_url)
+    place = urlsplit(provisioned.mqtt_url)
     async with make_fleet([device], "mqtt") as fleet:
         attacker = aiomqtt.Client(
             place.hostname or "", place.port or 0, username=other, password=identity.credential.secret,

@@ -158,8 +158,7 @@ async def test_a_transfer_continues_after_restarts(  # noqa: PLR0917
     unique: str,
 ) -> None:
     """The device stops, the store is killed, and both start again: the transfer continues where it was."""
-    stack = provisioned.stack
-    assert stack is not None
+    stack = provisioned.killable()
     # A second a chunk: the end is so far away that the kill comes before it.
     slow = Slow(fault="slow", step="stage", bytes_per_s=400)
     fields = await store(1, chunk_size=400)

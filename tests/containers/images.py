@@ -13,6 +13,7 @@ import yaml
 
 from tests.containers.engine import Engine, OwnEngine
 from tests.containers.progress import CommandError, run, say, words
+from tests.support.containers import STAND_IN_LABEL
 
 ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = (
@@ -25,7 +26,6 @@ SERVICES: Final = (
     "telemetry",
     "webhooks",
 )
-_LABEL: Final = "k1.stand-in"
 _HERE: Final = Path(__file__).parent / "stand_ins"
 _PULL_S: Final = 300.0
 _WHEELS: Final = {
@@ -76,7 +76,7 @@ class Images:
 
     def stand_ins(self, wanted: Iterable[str]) -> list[str]:
         """Return which of the images are stand-ins."""
-        label = f'{{{{index .Config.Labels "{_LABEL}"}}}}'
+        label = f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}'
         return [image for image in wanted if self._docker("image", "inspect", "-f", label, image).strip()]
 
     def build(self, sources: Path, project: Path, version: str) -> None:
@@ -139,7 +139,7 @@ class Images:
 
     def _import(self, folder: Path, image: str, *changes: str) -> None:
         """Make an image of one layer from the files of a folder."""
-        options = [part for change in (*changes, f"LABEL {_LABEL}=true") for part in ("-c", change)]
+        options = [part for change in (*changes, f"LABEL {STAND_IN_LABEL}=true") for part in ("-c", change)]
         with subprocess.Popen(["tar", "-C", str(folder), "-c", "."], stdout=subprocess.PIPE) as archive:
             command = ["docker", "import", *options, "-", image]
             done = subprocess.run(

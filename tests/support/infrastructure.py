@@ -1,7 +1,8 @@
 """Provides real servers for tests.
 
 `K1_TEST_INFRA` selects them: `embedded` (the default: the servers of the wheels, one set for each test process),
-`containers` (the official images; needs Docker), or `external` (addresses in the environment, as services read them).
+`containers` (the images of docker-compose.yml, one set for each test process; needs Docker, see docs/containers.md), or
+`external` (addresses in the environment, as services read them).
 """
 
 import asyncio
@@ -10,12 +11,15 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
+from k1_platform.auth.nkeys import NatsKeys
 from k1_platform.auth.signing import ensure_key
 from k1_platform.provision import provision
 from k1_platform.settings import ObjectStoreSettings
@@ -25,31 +29,42 @@ from tests.support.bus import connected_client
 
 @dataclass(frozen=True)
 class Infrastructure:
-    """The addresses of the servers; `stack` is set if they are embedded and can be killed."""
+    """The addresses of the servers."""
 
     environment: dict[str, str]
-    stack: EmbeddedStack | None
+    nats_keys: NatsKeys | None = None
+    """The keys of the bus; unknown for external servers."""
+    mqtt_url: str | None = None
+    stack: EmbeddedStack | None = None
+    """Set if the servers are embedded."""
+
+    def killable(self) -> EmbeddedStack:
+        """Return the servers for a test that kills and restarts them; skip the test where they are not embedded."""
+        if self.stack is None:
+            pytest.skip("the test kills servers, and these are not embedded: K1_TEST_INFRA=embedded")
+        return self.stack
 
 
-def _containers(running: ExitStack) -> dict[str, str]:
-    from testcontainers.minio import MinioContainer
-    from testcontainers.mongodb import MongoDbContainer
-    from testcontainers.nats import NatsContainer
-    from testcontainers.postgres import PostgresContainer
+def _embedded(folder: Path, running: ExitStack) -> Infrastructure:
+    stack = running.enter_context(EmbeddedStack(folder))
+    urls = stack.urls
+    environment = urls.environment() | {"K1_DEPLOY_NATS_KEYS": str(urls.nats_keys.deploy)}
+    return Infrastructure(environment, urls.nats_keys, urls.mqtt_url, stack)
 
-    bus = running.enter_context(NatsContainer("nats:2").with_command("-js"))
-    postgres = running.enter_context(PostgresContainer("postgres:18", driver=None))
-    mongo = running.enter_context(MongoDbContainer("mongo:8"))
-    store = running.enter_context(MinioContainer())
-    s3 = store.get_config()
-    return {
-        "K1_NATS_URL": bus.nats_uri(),
-        "K1_POSTGRES_DSN": postgres.get_connection_url(),
-        "K1_MONGO_URL": mongo.get_connection_url(),
-        "K1_S3_URL": f"http://{s3['endpoint']}",
-        "K1_S3_ACCESS_KEY": s3["access_key"],
-        "K1_S3_SECRET_KEY": s3["secret_key"],
-    }
+
+def _containers(folder: Path, running: ExitStack) -> Infrastructure:
+    from tests.support.containers import start_servers
+
+    servers = start_servers(folder, running)
+    return Infrastructure(servers.environment, servers.nats_keys, servers.mqtt_url)
+
+
+def _external(folder: Path, running: ExitStack) -> Infrastructure:
+    del folder, running
+    return Infrastructure({name: value for name, value in os.environ.items() if name.startswith("K1_")})
+
+
+_START: Final = {"embedded": _embedded, "containers": _containers, "external": _external}
 
 
 @pytest.fixture(scope="session")
@@ -57,14 +72,8 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
     """Run servers for this test process, with their addresses in the environment."""
     kind = os.environ.get("K1_TEST_INFRA", "embedded")
     with ExitStack() as running:
-        stack = None
-        if kind == "containers":
-            environment = _containers(running)
-        elif kind == "external":
-            environment = {name: value for name, value in os.environ.items() if name.startswith("K1_")}
-        else:
-            stack = running.enter_context(EmbeddedStack(tmp_path_factory.mktemp("servers")))
-            environment = stack.urls.environment() | {"K1_DEPLOY_NATS_KEYS": str(stack.urls.nats_keys.deploy)}
+        servers = _START[kind](tmp_path_factory.mktemp("servers"), running)
+        environment = servers.environment
         keys = tmp_path_factory.mktemp("keys")
         ensure_key(keys)
         environment["K1_SIGNING_KEYS"] = str(keys)
@@ -72,7 +81,7 @@ def infrastructure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Infrast
         patch = running.enter_context(pytest.MonkeyPatch.context())
         for name, value in environment.items():
             patch.setenv(name, value)
-        yield Infrastructure(environment, stack)
+        yield servers
 
 
 @pytest.fixture(scope="session")
