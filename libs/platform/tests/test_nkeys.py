@@ -1,5 +1,6 @@
 """The keys of the bus: made once, private, and remade where one was removed."""
 
+import errno
 import json
 import os
 import re
@@ -105,6 +106,17 @@ def test_the_shared_credential_of_older_releases_is_removed(tmp_path: Path) -> N
     ensure_nats_keys(tmp_path)
     assert not shared.exists()
     assert set(contents(tmp_path)) == FILES
+
+
+def test_the_folder_itself_need_not_be_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container only its parts are volumes, and the image around them is read-only: nothing is removed there."""
+    ensure_nats_keys(tmp_path)
+
+    def read_only(file: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(file))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    ensure_nats_keys(tmp_path)
 
 
 def test_a_broken_key_is_named_and_left(tmp_path: Path) -> None:

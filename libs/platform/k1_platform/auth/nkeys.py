@@ -145,7 +145,10 @@ def _ensure_users(nats_keys: NatsKeys, keys: AccountKeys) -> None:
     system = encode(account_keeper_claims(keeper.public_key, now), read_key(root / "system.nk"))
     _ensure_credentials(nats_keys.deploy / "system.creds", system, keeper)
     # Until the services had credentials of their own, they shared this file, which permitted everything.
-    (nats_keys.folder / "services" / "nats.creds").unlink(missing_ok=True)
+    shared = nats_keys.folder / "services" / "nats.creds"
+    # In a container with a read-only image removing fails, even if there is nothing to remove.
+    if shared.exists():
+        shared.unlink()
 
 
 def _ensure_credentials(file: Path, token: str, user: KeyPair) -> None:
