@@ -59,10 +59,11 @@ def _test(*, keep: bool, revision: str | None) -> None:
     images = Images(engine)
     with engine.building():
         servers = image_names.server_images(read_compose(ROOT))
+        monitoring = image_names.monitoring_images(read_compose(ROOT))
         with step("build the images"):
             project = engine.folder / "project"
             project.mkdir(exist_ok=True)
-            images.provide([*base_images().values(), *servers])
+            images.provide([*base_images().values(), *servers, *monitoring])
             images.build(ROOT, project, CURRENT)
         with step(f"build the images of {commit[:12]}"):
             previous = check_out(commit, engine.folder)
@@ -70,7 +71,7 @@ def _test(*, keep: bool, revision: str | None) -> None:
             images.provide([*base_images(previous / "docker" / "Dockerfile").values(), *older])
             images.build(previous, project, PREVIOUS)
         say(images.sizes())
-        stand_ins = images.stand_ins([*base_images().values(), *servers])
+        stand_ins = images.stand_ins([*base_images().values(), *servers, *monitoring])
         say(f"stand-ins: {words(stand_ins)}")
     options = ["--previous", str(previous), *(["--keep"] if keep else [])]
     if not [image for image in stand_ins if image.startswith("mongo:")]:

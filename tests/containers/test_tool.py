@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 from tests.containers import progress, release
-from tests.containers.images import ROOT, SERVICES, base_images, read_compose, server_images
+from tests.containers.images import (
+    ROOT,
+    SERVICES,
+    base_images,
+    monitoring_images,
+    read_compose,
+    server_images,
+)
 from tests.containers.progress import CommandError, StepError, last_lines, run, step
 from tests.containers.release import Secrets, reads_password, without_mongo_password
 from tests.containers.stack import Stack, failed, parse_states
@@ -25,6 +32,9 @@ def test_the_images_to_have_are_those_of_the_files() -> None:
     """Those of the servers without the profile of monitoring, each once, and the two of the Dockerfile."""
     assert server_images(COMPOSE) == [COMPOSE["services"][name]["image"] for name in SERVERS]
     assert base_images().keys() == {"PYTHON_IMAGE", "UV_IMAGE"}
+    assert [image.partition(":")[0] for image in monitoring_images(COMPOSE)] == [
+        *("prom/prometheus", "prom/alertmanager", "prom/blackbox-exporter")
+    ]
 
 
 def test_an_upgrade_replaces_every_container() -> None:
