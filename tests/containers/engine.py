@@ -233,6 +233,7 @@ class OwnEngine:
         """Return the folder with the files of a Debian package."""
         target = self.folder / "packages" / package
         if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
             self._unpack_packages([package], target)
         return target
 
