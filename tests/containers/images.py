@@ -27,7 +27,7 @@ SERVICES: Final = (
     "telemetry",
     "webhooks",
 )
-_BASE: Final = "base"
+_BASE: Final = "true"
 """The label of stand-ins that are imported and not built; ours inherit it."""
 _HERE: Final = Path(__file__).parent / "stand_ins"
 _PULL_S: Final = 300.0
