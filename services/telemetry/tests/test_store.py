@@ -33,6 +33,16 @@ FIGURES = ", ".join(
 DIFFERENCES = [f"rollup.{name} <> model.{name}" for name in (*MINIMA, *MAXIMA)] + [
     f"abs(rollup.{name} - model.{name}) > 0.01" for name in SUMS
 ]
+TRACK_MINUTES_DIFFERENCE = f"""
+    SELECT count(*) FROM telemetry.track_minutes AS rollup FULL JOIN (
+        SELECT track_id, bucket, count(*) AS devices, sum(count) AS count,
+            {", ".join(f"sum({name}) AS {name}" for name in SUMS)},
+            {", ".join(f"min({name}) AS {name}" for name in MINIMA)},
+            {", ".join(f"max({name}) AS {name}" for name in MAXIMA)}
+        FROM telemetry.rollup_1m GROUP BY 1, 2
+    ) model USING (track_id, bucket)
+    WHERE rollup.count IS DISTINCT FROM model.count OR rollup.devices <> model.devices OR {" OR ".join(DIFFERENCES)}
+"""
 
 
 def message(number: int, now: datetime, *, late_s: float = 0) -> SampleMessage:
@@ -81,6 +91,7 @@ async def check_store(pool: Pool, expected: list[SampleMessage]) -> None:
             devices,
         )
         assert difference == 0, rollup.name
+    assert await pool.fetchval(TRACK_MINUTES_DIFFERENCE) == 0
 
 
 async def test_overlapping_batches_of_two_writers(pool: Pool) -> None:
