@@ -51,9 +51,7 @@ ROLLUP = (
 SAMPLES = (
     "SELECT date_trunc('minute', ts), avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {} {}"
 )
-TRACK_MINUTES = (
-    "SELECT bucket, sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.track_minutes WHERE {} {} {}"
-)
+TRACK_MINUTES = "SELECT bucket, sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.track_minutes WHERE {} {} {}"
 ROLLUP_TIMES, SAMPLES_TIMES = "bucket >= $1 AND bucket < $2", "ts >= $1 AND ts < $2"
 ROLLUP_TOTAL = "SELECT sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.rollup_1m WHERE {} {}"
 TRACK_TOTAL = ROLLUP_TOTAL.replace("rollup_1m", "track_minutes")
@@ -88,7 +86,9 @@ QUERIES = (
     ),
     _by_minute("all devices, the last hour, a row a minute", "", HOUR_H, TRACK_MINUTES),
     _by_minute("all devices, 7 days, a row a minute", "", WEEK_H, TRACK_MINUTES),
-    _by_minute("a track on all devices, 7 days, a row a minute", f"track_id = '{TRACK}' AND", WEEK_H, TRACK_MINUTES),
+    _by_minute(
+        "a track on all devices, 7 days, a row a minute", f"track_id = '{TRACK}' AND", WEEK_H, TRACK_MINUTES
+    ),
     Query(
         "all devices, 7 days, one average and maximum",
         TRACK_TOTAL.format("", ROLLUP_TIMES),

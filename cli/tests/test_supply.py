@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,28 @@ UNREACHED_PAGE = {"message": "request to the registry failed", "error": {"summar
 CRASHED = None
 
 
+@pytest.fixture
+def audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any, Any], int]:
+    """Runs `k1 audit` with tools that print these reports; returns its exit status."""
+
+    def run(python: Any, page: Any) -> int:
+        report = "" if python is None else json.dumps(python)
+        tool = tmp_path / "pip-audit"
+        tool.write_text(
+            f"#!/bin/sh\nprintf %s {shlex.quote(report)}\n[ -n {shlex.quote(report)} ] && exit 1\n"
+            "echo Traceback >&2; echo 'ConnectionError: no such host' >&2; exit 1\n"
+        )
+        tool.chmod(0o755)
+        monkeypatch.setattr(supply, "_TOOLS", tmp_path)
+        printing = [sys.executable, "-c", f"print({json.dumps(page)!r})"]
+        monkeypatch.setattr(supply, "npm_command", lambda *_: printing)
+        with pytest.raises(typer.Exit) as ended:
+            supply.audit()
+        return ended.value.exit_code
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("python", "page", "status", "said"),
     [
@@ -36,28 +59,10 @@ CRASHED = None
     ],
 )
 def test_audit(
-    python: dict[str, Any] | None,
-    page: dict[str, Any],
-    status: int,
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+    audit: Any, capsys: pytest.CaptureFixture[str], python: Any, page: Any, status: int, said: str
+) -> None:  # noqa: PLR0917
     """A known vulnerability counts for more than a service that could not be asked; neither passes for clean."""
-    report = "" if python is None else json.dumps(python)
-    tool = tmp_path / "pip-audit"
-    tool.write_text(
-        f"#!/bin/sh\nprintf %s {shlex.quote(report)}\n[ -n {shlex.quote(report)} ] && exit 1\n"
-        "echo Traceback >&2; echo 'ConnectionError: no such host' >&2; exit 1\n"
-    )
-    tool.chmod(0o755)
-    monkeypatch.setattr(supply, "_TOOLS", tmp_path)
-    printed = json.dumps(page)
-    monkeypatch.setattr(supply, "npm_command", lambda *_: [sys.executable, "-c", f"print({printed!r})"])
-    with pytest.raises(typer.Exit) as ended:
-        supply.audit()
-    assert ended.value.exit_code == status
+    assert audit(python, page) == status
     assert said in " ".join(capsys.readouterr().err.split())
 
 

@@ -159,7 +159,9 @@ def write_release(folder: Path) -> Path:
 def test_a_release_that_passes_stays(cluster: Cluster, tmp_path: Path) -> None:
     """Services roll, then the gateway switches to the release with its digest, then it is tested from outside."""
     images = write_release(tmp_path)
-    code, calls, error = cluster.run("promote", str(cluster.overlay), str(images), "https://k1", running="0.1.0")
+    code, calls, error = cluster.run(
+        "promote", str(cluster.overlay), str(images), "https://k1", running="0.1.0"
+    )
     assert code == 0, error
     assert cluster.release == {"active": "green", "blue": "0.1.0", "green": f"v2@{DIGEST}"}
     rolled = position(calls, "rollout status deployment.apps/ingest")
@@ -196,7 +198,9 @@ def test_a_first_release_that_fails_has_nothing_to_go_back_to(cluster: Cluster, 
     assert "smoke_test.py https://k1" in calls[-1]
 
 
-@pytest.mark.parametrize("script", ["deploy-release", "switch-gateway", "set-images", "current-release", "promote"])
+@pytest.mark.parametrize(
+    "script", ["deploy-release", "switch-gateway", "set-images", "current-release", "promote"]
+)
 def test_wrong_use_is_explained(cluster: Cluster, script: str) -> None:
     """Without an overlay, or with a folder that is none."""
     for arguments in ((), (str(cluster.overlay.parent),)):

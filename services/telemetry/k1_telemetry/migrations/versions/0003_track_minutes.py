@@ -46,7 +46,9 @@ MERGED = ", ".join(
 def rows_of(table: str, devices: int, sign: str = "") -> str:
     """Return the query that takes the rows of `rollup_1m` from `table` as rows of this table."""
     sums = ", ".join(f"{sign}{name} AS {name}" for name in SUMS[1:])
-    return f"SELECT {', '.join(KEY)}, {devices} AS devices, {sums}, {', '.join((*MINIMA, *MAXIMA))} FROM {table}"  # noqa: S608
+    return (
+        f"SELECT {', '.join(KEY)}, {devices} AS devices, {sums}, {', '.join((*MINIMA, *MAXIMA))} FROM {table}"  # noqa: S608
+    )
 
 
 def adding(rows: str) -> str:
@@ -69,8 +71,10 @@ def trigger(name: str, event: str, tables: str, rows: str) -> tuple[str, str]:
             BEGIN {adding(rows)}; RETURN NULL; END
         $$
         """,
-        f"CREATE TRIGGER {name} AFTER {event} ON telemetry.rollup_1m REFERENCING {tables}"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION telemetry.{name}()",
+        f"""
+        CREATE TRIGGER {name} AFTER {event} ON telemetry.rollup_1m REFERENCING {tables}
+            FOR EACH STATEMENT EXECUTE FUNCTION telemetry.{name}()
+        """,
     )
 
 
