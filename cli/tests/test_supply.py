@@ -59,8 +59,8 @@ def audit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Any, Any
     ],
 )
 def test_audit(
-    audit: Any, capsys: pytest.CaptureFixture[str], python: Any, page: Any, status: int, said: str
-) -> None:  # noqa: PLR0917
+    *, audit: Any, capsys: pytest.CaptureFixture[str], python: Any, page: Any, status: int, said: str
+) -> None:
     """A known vulnerability counts for more than a service that could not be asked; neither passes for clean."""
     assert audit(python, page) == status
     assert said in " ".join(capsys.readouterr().err.split())
