@@ -1,5 +1,6 @@
 """Loads the fixtures of all tests, and decides which tests share a worker and which start first."""
 
+import gc
 import re
 from collections.abc import Generator
 from typing import Any, Final
@@ -87,6 +88,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
     ranks = {group: rank for rank, group in enumerate(SLOWEST_FIRST)}
     items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through all that the imports have made, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
