@@ -207,7 +207,9 @@ class Images:
         if name == "debian":
             package, program = _DEBIAN[image.partition(":")[0]]
             assert isinstance(self.engine, OwnEngine)
-            shutil.copy(self.engine.unpacked(package) / "usr" / "bin" / program, context / "program")
+            files = self.engine.unpacked(package) / "usr"
+            shutil.copy(files / "bin" / program, context / "program")
+            shutil.copytree(files / "share", context / "share", symlinks=True)
         elif name == "mongo":
             (context / "mongosh").chmod(0o755)
         else:
