@@ -29,6 +29,8 @@ class Load:
     """The receipts, by track."""
     repeated: Counter[str] = field(default_factory=Counter[str])
     """Requests that were not answered or answered by an error of the server, by what came instead."""
+    sent: int = 0
+    """Uploads that were answered or not, each repetition too."""
     polls: int = 0
     faults: list[str] = field(default_factory=list[str])
     """What a client must never see."""
@@ -57,6 +59,11 @@ class Load:
             f"{count} more songs are accepted",
             within_s=PATIENCE_S,
         )
+
+    def wait_for_requests(self, count: int) -> None:
+        """Wait until so many further uploads were sent, whatever came of them."""
+        wanted = self.sent + count
+        wait_until(lambda: self.sent >= wanted, f"{count} more uploads are sent", within_s=PATIENCE_S)
 
     def assert_nothing_lost(self) -> str:
         """Assert that whatever was accepted is ready once; return a line about what was done."""
@@ -87,8 +94,10 @@ class Load:
             try:
                 response = self.api.send_song(data, name, key)
             except httpx.HTTPError as error:
+                self.sent += 1
                 self.repeated[type(error).__name__] += 1
             else:
+                self.sent += 1
                 if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR and response.status_code != _BUSY:
                     return response
                 self.repeated[str(response.status_code)] += 1

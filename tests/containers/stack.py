@@ -52,8 +52,8 @@ class Stack:
         self.compose("run", "--rm", "-T", "--no-deps", name)
 
     def down(self) -> None:
-        """Remove the containers and the volumes."""
-        self.compose("down", "-v", "--remove-orphans", "-t", "20")
+        """Remove the containers and the volumes, those of every profile."""
+        self.compose("--profile", "*", "down", "-v", "--remove-orphans", "-t", "20")
 
     def docker(self, *arguments: str) -> str:
         """Return the output of a command of docker."""

@@ -156,6 +156,7 @@ def cut_network(stack: Stack, api: Api, server: str, seed: int) -> str:
                 lambda: not api.is_ready(), f"the system notices that {server} is gone", within_s=PATIENCE_S
             )
             say(f"{server} has no network and the system says so")
+            load.wait_for_requests(4)
         finally:
             # The name belongs to the connection, so it has to be given again.
             stack.docker("network", "connect", "--alias", server, network, container)
