@@ -54,11 +54,11 @@ export default function AlarmsPage() {
 
 function columnsOf(onAcknowledge: ((alarm: Alarm) => void) | undefined): Column<Alarm>[] {
   const columns: Column<Alarm>[] = [
-    { id: "device", title: t.columns.device, cell: ({ device_id }) => <Link to={`/devices/${device_id}`} className="touch-target inline-flex h-9 items-center font-medium hover:underline">{device_id}</Link> },
+    { id: "device", title: t.columns.device, cell: ({ device_id }) => <Link to={`/devices/${device_id}`} className="touch-target inline-flex h-9 items-center font-medium whitespace-nowrap hover:underline">{device_id}</Link> },
     { id: "what", title: t.columns.what, cell: (alarm) => <What alarm={alarm} /> },
     { id: "why", title: t.columns.why, className: "whitespace-nowrap", cell: ({ reason }) => reason },
     { id: "opened", title: t.columns.opened, className: "whitespace-nowrap text-muted", cell: ({ opened_at }) => <time dateTime={opened_at} title={formatTime(opened_at)}>{formatAgo(opened_at)}</time> },
-    { id: "state", title: t.columns.state, cell: (alarm) => <State alarm={alarm} /> },
+    { id: "state", title: t.columns.state, className: onAcknowledge ? "hidden md:table-cell" : "", cell: (alarm) => <State alarm={alarm} /> },
   ];
   if (!onAcknowledge) return columns;
   const cell = (alarm: Alarm) => <Button onClick={() => onAcknowledge(alarm)} aria-label={t.acknowledgeOf(alarm.device_id)}>{t.acknowledge}</Button>;

@@ -43,7 +43,7 @@ export function UserTable({ rows }: { rows: readonly User[] }) {
     {
       id: "role",
       title: t.columns.role,
-      className: "w-40",
+      className: "w-40 min-w-40",
       cell: (user) =>
         user.id === self.id ? (
           account.roles[user.role]
