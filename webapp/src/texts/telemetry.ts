@@ -14,7 +14,7 @@ export const telemetryTexts = {
   time: "Time",
   average: "Average",
   least: "Least",
-  most: "Greatest",
+  most: "Most",
 } as const;
 
 export const driftTexts = {
