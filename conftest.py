@@ -1,5 +1,6 @@
 """Loads the fixtures of all tests, and decides which tests share a worker and which start first."""
 
+import gc
 import re
 from collections.abc import Generator
 from typing import Any, Final
@@ -89,12 +90,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
 
 
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking through all that the imports have made, again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Escape lone surrogates in the log of a test, because pytest-xdist ends a worker whose report has one."""
+    """Leave out the log of a test that passed, which nobody sees, before a worker sends it.
+
+    Escape lone surrogates in that of another one, because pytest-xdist ends a worker whose report has one.
+    """
     report = yield
     report.sections = [
-        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+        (name, text.encode("utf-8", "backslashreplace").decode())
+        for name, text in report.sections
+        if not report.passed
     ]
     return report
 

@@ -33,7 +33,7 @@ from k1_telemetry.store.rollups import summarise
 
 DAYS = 7
 CHUNK_S = 3600
-REPEATS = 20
+REPEATS = 100
 DRIFT_REPEATS = 3
 PARTITIONS = """
     SELECT inhrelid::regclass::text AS name FROM pg_inherits
@@ -51,8 +51,10 @@ ROLLUP = (
 SAMPLES = (
     "SELECT date_trunc('minute', ts), avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {} {}"
 )
+TRACK_MINUTES = "SELECT bucket, sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.track_minutes WHERE {} {} {}"
 ROLLUP_TIMES, SAMPLES_TIMES = "bucket >= $1 AND bucket < $2", "ts >= $1 AND ts < $2"
 ROLLUP_TOTAL = "SELECT sum(drift_ms_sum) / sum(count), max(drift_ms_max) FROM telemetry.rollup_1m WHERE {} {}"
+TRACK_TOTAL = ROLLUP_TOTAL.replace("rollup_1m", "track_minutes")
 SAMPLES_TOTAL = "SELECT avg(drift_ms), max(drift_ms) FROM telemetry.samples WHERE {} {}"
 WEEK_H, HOUR_H = DAYS * 24, 1
 DRIFT_H = (1, 24, WEEK_H)
@@ -69,8 +71,8 @@ class Query:
     hours: int
 
 
-def _by_minute(name: str, where: str, hours: int) -> Query:
-    rollup = ROLLUP.format(where, ROLLUP_TIMES, BY_MINUTE)
+def _by_minute(name: str, where: str, hours: int, minutes: str = ROLLUP) -> Query:
+    rollup = minutes.format(where, ROLLUP_TIMES, BY_MINUTE)
     return Query(name, rollup, SAMPLES.format(where, SAMPLES_TIMES, BY_MINUTE), hours)
 
 
@@ -82,8 +84,18 @@ QUERIES = (
         SAMPLES_TOTAL.format(ONE_DEVICE, SAMPLES_TIMES),
         WEEK_H,
     ),
-    _by_minute("all devices, the last hour, a row a minute", "", HOUR_H),
-    _by_minute("all devices, 7 days, a row a minute", "", WEEK_H),
+    _by_minute("all devices, the last hour, a row a minute", "", HOUR_H, TRACK_MINUTES),
+    _by_minute("all devices, 7 days, a row a minute", "", WEEK_H, TRACK_MINUTES),
+    _by_minute(
+        "a track on all devices, 7 days, a row a minute", f"track_id = '{TRACK}' AND", WEEK_H, TRACK_MINUTES
+    ),
+    Query(
+        "all devices, 7 days, one average and maximum",
+        TRACK_TOTAL.format("", ROLLUP_TIMES),
+        SAMPLES_TOTAL.format("", SAMPLES_TIMES),
+        WEEK_H,
+    ),
+    _by_minute("all devices, 7 days, a row a minute, from rollup_1m", "", WEEK_H),
 )
 
 
@@ -185,6 +197,7 @@ async def _fill_once(servers: Servers, devices: int) -> None:
                 await pool.execute(f"ALTER TABLE {name['name']} SET UNLOGGED")
             count = await fill(pool, devices, since)
             await pool.execute("VACUUM (ANALYZE) telemetry.rollup_1m", timeout=900)
+            await pool.execute("VACUUM (ANALYZE) telemetry.track_minutes", timeout=900)
             await pool.execute("ANALYZE telemetry.samples", timeout=900)
             print(
                 f"{count:,} samples of {devices} devices in {time.perf_counter() - begun_s:.0f} s", flush=True

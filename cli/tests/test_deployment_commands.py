@@ -50,6 +50,7 @@ from k1_contracts.messages.deploy.devices import (
 from k1_platform.nats.client import Bus
 from k1_platform.nats.rpc import QueryError, QueryHandler, respond
 from tests.support.bus import connected_bus, flush
+from tests.support.fork_server import run_forked
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 
@@ -77,12 +78,22 @@ class K1:
         self.home = home
 
     async def __call__(self, *arguments: str) -> CommandResult:
-        return await self.end(await self.begin(*arguments))
+        done = await asyncio.to_thread(
+            run_forked, "k1_cli", *self._options(arguments), environment=self._environment, timeout_s=240
+        )
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    def _options(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        return *arguments, "--home", str(self.home.root)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
 
     async def begin(self, *arguments: str) -> Process:
-        argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home.root)]
-        environment = {**os.environ, "COLUMNS": "200", "PYTHONFAULTHANDLER": "1"}
-        return await asyncio.create_subprocess_exec(*argv, stdout=PIPE, stderr=PIPE, env=environment)
+        """Start a command whose messages are read while it runs."""
+        argv = [sys.executable, "-m", "k1_cli", *self._options(arguments)]
+        return await asyncio.create_subprocess_exec(*argv, stdout=PIPE, stderr=PIPE, env=self._environment)
 
     async def end(self, process: Process) -> CommandResult:
         try:

@@ -30,6 +30,7 @@ from k1_cli.stack.embedded.processes import Command, ManagedProcess
 from k1_cli.stack.running_stack import RunningStack, find_stack
 from k1_cli.stack.services import SERVICE_NAMES
 from k1_cli.stack.supervisor import Backoff
+from tests.support.fork_server import run_forked
 from tests.support.processes import is_alive
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -86,15 +87,22 @@ class Machine:
     def start(
         self, *arguments: str, stderr: IO[str] | int = subprocess.PIPE, **behaviour: str
     ) -> subprocess.Popen[str]:
-        # Other tests of this process point K1_* at servers of their own.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-        environment["PYTHONPATH"] = str(self._packages)
-        environment |= {f"STUB_{name.upper()}": value for name, value in behaviour.items()}
+        environment = self._environment | {f"STUB_{name.upper()}": value for name, value in behaviour.items()}
         argv = [sys.executable, "-m", "k1_cli", *arguments, "--home", str(self.home)]
         argv += ["--sim-devices", "0"] if "up" in arguments and "--sim-devices" not in arguments else []
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
 
+    @property
+    def _environment(self) -> dict[str, str]:
+        # Other tests of this process point K1_* at servers of their own.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+        return others | {"PYTHONPATH": str(self._packages)}
+
     def run(self, *arguments: str, **behaviour: str) -> tuple[int, str, str]:
+        if arguments[0] != "up":
+            options = (*arguments, "--home", str(self.home))
+            done = run_forked("k1_cli", *options, environment=self._environment, timeout_s=2 * PATIENCE_S)
+            return done.returncode, done.stdout, done.stderr
         with self.start(*arguments, stderr=subprocess.PIPE, **behaviour) as process:
             out, err = process.communicate(timeout=2 * PATIENCE_S)
         return process.returncode, out, err

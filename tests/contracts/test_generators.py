@@ -28,9 +28,9 @@ TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.?(\d*?)0*(?:Z|\+00:00)")
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+def client() -> ModuleType:
     """Generate the Python client."""
-    return python_client(tmp_path_factory.mktemp("client"))
+    return python_client()
 
 
 def snake_case(name: str) -> str:

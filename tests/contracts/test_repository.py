@@ -95,16 +95,17 @@ def test_development_requirements_are_listed() -> None:
 def test_no_package_imports_a_development_requirement() -> None:
     """Every import in our packages, also inside functions, is of a package that `./k1 up` installs."""
     left_out = set(development_requirements.DOCUMENT.read_text().splitlines())
+    distributions = packages_distributions()
     missing = {
         module: sorted(names)
-        for module, names in packages_distributions().items()
+        for module, names in distributions.items()
         if {canonicalize_name(name) for name in names} <= left_out
     }
     imports = {(source, name) for source in _shipped() for name in _imported(source)}
     assert {name for _, name in imports} >= {"numpy", "matplotlib", "typer", "av"}
     assert [f"{source.name}: {name}" for source, name in imports if name in missing] == []
     ours = {folder.name for project in PROJECTS for folder in project.parent.glob("k1_*")}
-    known = {*sys.stdlib_module_names, *packages_distributions(), *ours}
+    known = {*sys.stdlib_module_names, *distributions, *ours}
     assert [f"{source.name}: {name}" for source, name in imports if name not in known] == []
 
 

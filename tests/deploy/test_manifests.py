@@ -29,6 +29,9 @@ MADE_BY_OPERATORS = {
 }
 """Secrets that CloudNativePG, Percona and cert-manager write, with the keys that we read."""
 
+STOP_S = 40
+"""The time that a service needs after it has drained (docs/operations.md)."""
+
 
 @pytest.fixture(params=OVERLAYS)
 def overlay(request: pytest.FixtureRequest) -> str:
@@ -237,6 +240,20 @@ def test_workers_scale_by_the_slots_of_a_pod_and_may_finish_their_songs() -> Non
     assert of_kind("prod", "Deployment")["analysis-front"]["spec"]["replicas"] >= 1
     for name in ("analysis-worker", "gateway-blue", "gateway-green"):
         assert "replicas" not in of_kind("prod", "Deployment")[name]["spec"], name
+
+
+def test_pods_serve_until_proxies_know_that_they_leave(overlay: str) -> None:
+    """Those that requests reach have a drain time, and then 40 s to finish what they have begun."""
+    settings = {
+        name: value
+        for each in of_kind(overlay, "ConfigMap").values()
+        for name, value in each.get("data", {}).items()
+    }
+    pods = pod_specs(overlay)
+    for name in ("gateway-blue", "gateway-green", "ingest"):
+        drain_s = float(settings[f"K1_{name.partition('-')[0].upper()}_DRAIN_S"])
+        assert drain_s > 0, name
+        assert drain_s + STOP_S <= pods[name]["terminationGracePeriodSeconds"], name
 
 
 def test_selectors_select_pods(overlay: str) -> None:

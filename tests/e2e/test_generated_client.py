@@ -2,7 +2,6 @@
 
 import importlib
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +14,12 @@ from tests.support.system import wait_for
 pytestmark = pytest.mark.e2e
 
 
-def test_the_generated_client_uploads_a_song_until_it_is_ready(signed_in: SignedIn, tmp_path: Path) -> None:
+def test_the_generated_client_uploads_a_song_until_it_is_ready(signed_in: SignedIn) -> None:
     """It uploads, follows the job, reads the track and its map, and pages through the tracks; a fault is a problem.
 
     Without a key it gets 401, and with the key of a viewer it uploads nothing.
     """
-    generated, base_url = python_client(tmp_path), f"{signed_in.url}/api/v1"
+    generated, base_url = python_client(), f"{signed_in.url}/api/v1"
     stranger = generated.Client(base_url=base_url, timeout=60)
     viewer, editor = (
         generated.AuthenticatedClient(base_url=base_url, token=signed_in.keys[role], timeout=60)

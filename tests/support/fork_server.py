@@ -1,7 +1,7 @@
-"""Starts services as forks of one process that has imported them.
+"""Starts services and commands as forks of one process that has imported them.
 
-The imports cost each start more than a second of processor time, and the tests start a hundred services. The server is
-`python -m tests.support.fork_server`: it reads one request a line and answers with one line.
+The imports cost each start about a second of processor time, and the tests start hundreds. The server is `python -m
+tests.support.fork_server`: it reads one request a line and answers with one line.
 """
 
 import gc
@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn
 
 from k1_cli.stack.zygote import SHARED_MODULES
@@ -74,10 +75,20 @@ def pytest_sessionfinish() -> None:
 class ForkedProcess:
     """A process that the server forked; works as `subprocess.Popen` does."""
 
-    def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
-        """Run `python -m MODULE` with exactly this environment; its errors go to `log`."""
+    def __init__(
+        self,
+        module: str,
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        arguments: Sequence[str] = (),
+        output: Path = Path(os.devnull),
+    ) -> None:
+        """Run `python -m MODULE ARGUMENTS` here with exactly this environment; its errors go to `log`."""
         self.returncode: int | None = None
-        self.pid: int = server().ask({"start": module, "environment": dict(environment), "log": str(log)})
+        request = {"start": module, "arguments": list(arguments), "environment": dict(environment)}
+        files = {"output": str(output), "log": str(log), "folder": str(Path.cwd())}
+        self.pid: int = server().ask(request | files)
 
     def poll(self) -> int | None:
         """Return the exit code, a negative signal number, or None while it runs."""
@@ -112,6 +123,24 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
+def run_forked(
+    module: str, *arguments: str, environment: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m MODULE ARGUMENTS` to its end, as `subprocess.run` does.
+
+    Raises:
+        subprocess.TimeoutExpired: it still ran after `timeout_s`, and was killed.
+    """
+    with TemporaryDirectory() as folder:
+        output, errors = Path(folder, "output"), Path(folder, "errors")
+        process = ForkedProcess(module, environment, errors, arguments=arguments, output=output)
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess([module, *arguments], code, output.read_text(), errors.read_text())
+
+
 def main() -> None:
     """Serve the requests of standard input until it is closed."""
     imported: set[str] = set()
@@ -124,7 +153,7 @@ def main() -> None:
             if request["start"] not in imported:
                 imported.add(request["start"])
                 _import(request["start"])
-            answer = os.fork() or _run_module(request["start"], request["environment"], request["log"])
+            answer = os.fork() or _run_module(request)
             ended.pop(answer, None)  # of an earlier process with this id
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
@@ -148,16 +177,19 @@ def _import(service: str) -> None:
     gc.freeze()  # else the collector writes to the shared pages and so copies them
 
 
-def _run_module(module: str, environment: dict[str, str], log: str) -> NoReturn:
+def _run_module(request: dict[str, Any]) -> NoReturn:
     null = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for source, target in ((null, 0), (null, 1), (errors, 2)):
+    output, errors = (
+        os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("output", "log")
+    )
+    for source, target in ((null, 0), (output, 1), (errors, 2)):
         os.dup2(source, target)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = [module]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    os.environ.update(request["environment"])
+    sys.argv = [request["start"], *request["arguments"]]
+    runpy.run_module(request["start"], run_name="__main__", alter_sys=True)
     sys.exit(0)
 
 

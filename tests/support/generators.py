@@ -43,17 +43,26 @@ def run(*command: str, cwd: Path | None = None, env: Mapping[str, str] | None = 
 
 def installed(lock: Path, install: Callable[[Path], object]) -> Path:
     """Return the folder with the packages of a lock; the first process installs them, others wait."""
-    folder = CACHE / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
+
+    def install_or_give_up(folder: Path) -> None:
+        try:
+            install(folder)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            give_up(lock, str(error))
+
+    return _made_once(lock.stem, lock.read_bytes(), install_or_give_up)
+
+
+def _made_once(name: str, source: bytes, make: Callable[[Path], object]) -> Path:
+    """Return the folder of the cache that `make` has filled from this source; the first process does, others wait."""
+    folder = CACHE / f"{name}-{hashlib.sha256(source).hexdigest()[:16]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as guard:
+    with (CACHE / f"{name}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            try:
-                install(folder)
-            except (AssertionError, subprocess.TimeoutExpired) as error:
-                give_up(lock, str(error))
+            make(folder)
             (folder / "complete").touch()
     return folder
 
@@ -94,17 +103,13 @@ def _client_generator() -> str:
     return str(installed(lock, install) / "bin" / "python")
 
 
-def python_client(folder: Path) -> ModuleType:
-    """Generate the Python client into the folder and import it; any warning of the generator is an error."""
-    config = folder / "config.json"
-    bodies = {"application/offset+octet-stream": "application/octet-stream"}  # of resumable uploads
-    config.write_text(json.dumps({"post_hooks": [], "content_type_overrides": bodies}))
-    output = folder / CLIENT
-    options = ("--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(output))
-    output_text = run(
-        _client_generator(), "-m", "openapi_python_client", "generate", "--path", str(OPENAPI), *options
-    )
-    assert output_text.strip() == f"Generating {output}", output_text
+def python_client() -> ModuleType:
+    """Generate the Python client, once for each document, and import it; any warning of the generator is an error."""
+    if CLIENT in sys.modules:
+        return sys.modules[CLIENT]
+    generator = _client_generator()
+    source = OPENAPI.read_bytes() + (LOCKS / "requirements.txt").read_bytes()
+    output = _made_once("client", source, lambda folder: _generate_client(generator, folder)) / CLIENT
     spec = importlib.util.spec_from_file_location(
         CLIENT, output / "__init__.py", submodule_search_locations=[str(output)]
     )
@@ -113,6 +118,16 @@ def python_client(folder: Path) -> ModuleType:
     sys.modules[CLIENT] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _generate_client(generator: str, folder: Path) -> None:
+    config = folder / "config.json"
+    bodies = {"application/offset+octet-stream": "application/octet-stream"}  # of resumable uploads
+    config.write_text(json.dumps({"post_hooks": [], "content_type_overrides": bodies}))
+    output = folder / CLIENT
+    options = ("--meta", "none", "--fail-on-warning", "--config", str(config), "--output-path", str(output))
+    said = run(generator, "-m", "openapi_python_client", "generate", "--path", str(OPENAPI), *options)
+    assert said.strip() == f"Generating {output}", said
 
 
 def operations() -> Sequence[dict[str, Any]]:

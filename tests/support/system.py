@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,8 @@ from k1_contracts.rpc import RpcError
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from tests.support.bus import connected_client, request
 from tests.support.checked_http import check_gateway
-from tests.support.processes import is_alive, unmeasured
+from tests.support.fork_server import run_forked
+from tests.support.processes import is_alive
 from tests.support.waiting import PATIENCE_S, wait_until
 
 T = TypeVar("T")
@@ -61,18 +61,11 @@ class System:
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `k1` command against this system."""
-        with unmeasured():
-            # Other tests of this process set K1_* to the addresses of other servers.
-            environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-            environment |= ({} if self.sign_in else {"K1_AUTH": "off"}) | self.settings
-        done = subprocess.run(
-            [sys.executable, "-m", "k1_cli", *args, "--home", str(self.home)],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S * 2,
-            check=False,
-            env=environment,
-        )
+        # Other tests of this process set K1_* to the addresses of other servers.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+        environment |= ({} if self.sign_in else {"K1_AUTH": "off"}) | self.settings
+        arguments = (*args, "--home", str(self.home))
+        done = run_forked("k1_cli", *arguments, environment=environment, timeout_s=PATIENCE_S * 2)
         if check:
             assert done.returncode == 0, f"k1 {' '.join(args)}: {done.stderr}\n{done.stdout}"
         return done

@@ -1,4 +1,4 @@
-"""Names the schema `telemetry` and its partitioned tables."""
+"""Names the schema `telemetry`, its partitioned tables and that of the minutes of tracks."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,3 +30,5 @@ ROLLUPS: Final = (
 )
 """From the finest to the coarsest."""
 PARTITIONED_TABLES: Final = (SAMPLES, *ROLLUPS)
+TRACK_MINUTES: Final = "track_minutes"
+"""The rollup of 1 min over all devices, for each track; triggers of the migration 0003 keep it."""

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from k1_contracts.messages.telemetry_history import Resolution, TelemetryField
 from k1_platform.postgres.pool import Pool
-from k1_telemetry.database import SCHEMA
+from k1_telemetry.database import SCHEMA, TRACK_MINUTES
 from k1_telemetry.history.resolution import ReadPlan
 
 Owner = Literal["device_id", "track_id"]
@@ -30,9 +30,10 @@ class HistoryStore:
     pool: Pool
 
     async def count_minutes(self, owner: Owner, id_: str, since: datetime, until: datetime) -> int:
-        """Return the number of rows of the coarsest rollup in a window."""
+        """Return the number of rows of the rollup of 1 min in a window."""
+        counted = "coalesce(sum(devices), 0)" if owner == "track_id" else "count(*)"
         query = (
-            f"SELECT count(*) FROM {SCHEMA}.rollup_1m"  # noqa: S608
+            f"SELECT {counted} FROM {SCHEMA}.{_minutes(owner)}"  # noqa: S608
             f" WHERE {owner} = $1 AND bucket > $2::timestamptz - interval '1 minute' AND bucket < $3"
         )
         return await self.pool.fetchval(query, id_, since, until)
@@ -48,8 +49,16 @@ class HistoryStore:
         if plan.step is None:
             return await self.pool.fetch(_readings(owner, fields), id_, plan.starts_at, plan.ends_at)
         build = _sample_steps if plan.resolution == "raw" else _rollup_steps
-        query = build(owner, _TABLES[plan.resolution], fields, has_sketches=plan.has_sketches)
+        table = _TABLES[plan.resolution]
+        if plan.resolution == "1m" and not plan.has_sketches:
+            table = _minutes(owner)
+        query = build(owner, table, fields, has_sketches=plan.has_sketches)
         return await self.pool.fetch(query, id_, plan.starts_at, plan.ends_at, plan.step)
+
+
+def _minutes(owner: Owner) -> str:
+    """Return the table of minutes with the fewest rows; that of tracks has no digests."""
+    return TRACK_MINUTES if owner == "track_id" else _TABLES["1m"]
 
 
 def _readings(owner: Owner, fields: Sequence[TelemetryField]) -> str:

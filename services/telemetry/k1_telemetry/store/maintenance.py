@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from k1_telemetry.store.batches import forget_batches
 from k1_telemetry.store.partitions import drop_old_partitions, ensure_partitions
+from k1_telemetry.store.rollup_store import forget_track_minutes
 
 _INTERVAL_S: Final = 300.0
 _RETRY_DELAY_S: Final = 1.0
@@ -40,10 +41,11 @@ class StoreMaintenance:
                 await asyncio.sleep(_INTERVAL_S)
 
     async def run_once(self) -> None:
-        """Make the missing partitions, and drop old ones and old batches."""
+        """Make the missing partitions; drop old ones, old minutes of tracks and old batches."""
         now = self.clock()
         await ensure_partitions(self.pool, now - _BEHIND, now + _AHEAD)
         await forget_batches(self.pool, now - _BATCH_AGE)
+        await forget_track_minutes(self.pool, now - self.keep)
         dropped = await drop_old_partitions(self.pool, now - self.keep)
         if dropped:
             _log.info("dropped old partitions", extra={"partitions": dropped})

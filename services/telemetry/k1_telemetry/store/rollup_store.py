@@ -1,10 +1,12 @@
 """Adds summaries to the tables of rollups: the database merges the numbers, this module the digests."""
 
+from datetime import datetime
 from typing import Final
 
-from k1_platform.postgres.pool import Connection
-from k1_telemetry.database import SCHEMA, Rollup
+from k1_platform.postgres.pool import Connection, Pool
+from k1_telemetry.database import ROLLUPS, SCHEMA, TRACK_MINUTES, Rollup
 from k1_telemetry.store.columns import METRICS
+from k1_telemetry.store.partitions import partition_start
 from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, Summaries
 from k1_telemetry.store.sketches import merge_sketches
 
@@ -49,6 +51,12 @@ async def update_rollup(connection: Connection, rollup: Rollup, summaries: Summa
         merge_sketches(summaries.drift[number - 1], stored)
     columns = summaries.columns()
     await connection.execute(_upsert(rollup), *(columns[name] for name in _TYPES))
+
+
+async def forget_track_minutes(pool: Pool, before: datetime) -> None:
+    """Delete the minutes of tracks whose rows of the rollup are dropped with their partition."""
+    kept_from = partition_start(ROLLUPS[-1], before)
+    await pool.execute(f"DELETE FROM {SCHEMA}.{TRACK_MINUTES} WHERE bucket < $1", kept_from)  # noqa: S608
 
 
 def _select(rollup: Rollup) -> str:

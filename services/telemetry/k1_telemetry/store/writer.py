@@ -46,7 +46,8 @@ class BatchWriter:
             asyncpg.DataError: the database takes a value of the messages not.
             asyncpg.PostgresError, OSError, TimeoutError: the database does not work; try again.
         """
-        left = messages
+        left = _different(messages)
+        self._metrics.repeated.inc(len(messages) - len(left))
         while left:
             try:
                 await self._write_new(left)
@@ -96,6 +97,11 @@ class BatchWriter:
         if not needed <= self._partitions:
             await ensure_partitions(self._pool, since, until)
             self._partitions |= needed
+
+
+def _different(messages: Sequence[SampleMessage]) -> list[SampleMessage]:
+    """Return each message once: one that waits longer than the broker does is delivered again to the same batch."""
+    return list({(message.sequence, message.arrived_us): message for message in messages}.values())
 
 
 def _prepare(messages: Sequence[SampleMessage]) -> _PreparedBatch:
