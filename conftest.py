@@ -98,10 +98,15 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Escape lone surrogates in the log of a test, because pytest-xdist ends a worker whose report has one."""
+    """Leave out the log of a test that passed, which nobody sees, before a worker sends it.
+
+    Escape lone surrogates in that of another one, because pytest-xdist ends a worker whose report has one.
+    """
     report = yield
     report.sections = [
-        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+        (name, text.encode("utf-8", "backslashreplace").decode())
+        for name, text in report.sections
+        if not report.passed
     ]
     return report
 

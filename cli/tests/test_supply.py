@@ -66,6 +66,7 @@ def test_audit(
     assert said in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.long
 def test_sbom_names_every_package_of_the_lock(tmp_path: Path) -> None:
     """As CycloneDX, with the hashes of the lock."""
     file = tmp_path / "sbom.json"

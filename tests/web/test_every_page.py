@@ -1,12 +1,12 @@
 """Every page: for assistive technology, at three widths, in both themes, and by its address alone."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Locator, Page, ViewportSize, expect
 
 from tests.web.browsers import DESKTOP, PHONE, TABLET
 from tests.web.conftest import DEVICES, Stage
@@ -17,6 +17,18 @@ PUBLIC: Final = {"/reset": "?token=x", "/accept": "?token=x"}
 """What else belongs to the address of a page for everyone."""
 SECTIONS: Final = ("security", "keys")
 """Of the profile, besides the first."""
+TABS: Final = ROUTES.parents[1] / "track/tabs.ts"
+CONTENTS: Final[dict[str, Callable[[Locator], Locator]]] = {
+    "beats": lambda panel: panel.get_by_role("img", name="Waveform with beats"),
+    "charts": lambda panel: panel.get_by_role("region", name="Bands").get_by_text("on average"),
+    "drift": lambda panel: panel.get_by_role("heading", name="Drift against the map"),
+    "graph": lambda panel: panel.get_by_role("region", name="Cost by node").get_by_text("µs"),
+    "artefacts": lambda panel: panel.get_by_role("row").filter(has_text="track.genesis.json"),
+    "notes": lambda panel: panel.get_by_label("Notes (Markdown)"),
+    "history": lambda panel: panel.get_by_role("listitem").filter(has_text="Uploaded"),
+    "similar": lambda panel: panel.get_by_role("list", name="Similar").get_by_role("listitem"),
+}
+"""Something that the panel of each tab shows, once it has its data."""
 
 
 def public_pages() -> Iterator[str]:
@@ -82,6 +94,20 @@ def test_every_page_is_accessible_and_fits(stage: Stage, visit: Any, theme: str,
                 visitor.assert_fits()
                 assert_navigation(page)
                 page.set_viewport_size(size)
+
+
+def test_a_part_of_a_track_opens_by_its_address(stage: Stage, visit: Any) -> None:
+    """Each tab has an address that opens it with its content, also after a reload; the tab in the address is selected."""
+    listed = re.search(r"TAB_IDS = \[(.*?)\]", TABS.read_text())
+    assert listed
+    assert set(re.findall(r'"(\w+)"', listed[1])) == set(CONTENTS)
+    page: Page = visit("operator").page
+    for tab, find in CONTENTS.items():
+        page.goto(f"/tracks/{stage.tracks['Night drive']}/{tab}")
+        for _ in range(2):
+            expect(page.get_by_role("tab", selected=True)).to_have_text(tab.capitalize())
+            expect(find(page.get_by_role("tabpanel")).first).to_be_visible()
+            page.reload()
 
 
 def tabs_of_track(page: Page) -> list[Any]:

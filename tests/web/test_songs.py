@@ -71,6 +71,27 @@ def test_beats_are_mended_by_keyboard_and_others_see_it(stage: Stage, visit: Any
     assert "beats" in json.dumps(override)
 
 
+def test_half_and_double_keep_the_bars(stage: Stage, visit: Any) -> None:
+    """Half the tempo keeps every other beat and each bar, double puts a beat between any two; undo takes both back."""
+    page = visit("operator").open(f"/tracks/{stage.tracks['Night drive']}")
+    summary = page.get_by_text(SUMMARY)
+
+    def counts() -> list[int]:
+        return [int(number) for number in re.findall(r"\d+", SUMMARY.findall(summary.inner_text())[0])]
+
+    beats, bars = counts()
+    page.keyboard.press("[")
+    expect(summary).not_to_contain_text(f"{beats} beats")
+    half = counts()
+    assert half in ([beats // 2, bars], [(beats + 1) // 2, bars])
+    page.keyboard.press("]")
+    expect(summary).to_contain_text(f"{2 * half[0] - 1} beats in {bars} bars")
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    expect(summary).to_contain_text(f"{beats} beats in {bars} bars")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+
+
 def test_unsaved_beats_survive_a_reload(stage: Stage, visit: Any) -> None:
     """So does the place in the song: which part of it is shown, and how tall."""
     track_id = stage.tracks["Blue hour"]

@@ -49,6 +49,23 @@ const palette = async (page) => {
   await press("Control+k")(page);
   await page.getByPlaceholder("Track, page or command").fill("a");
 };
+const compareVersions = async (page) => {
+  await page.getByRole("button", { name: "Compare versions" }).click();
+  await page.getByRole("dialog").locator("p", { hasText: "moved" }).first().waitFor();
+};
+const compareBeats = async (page) => {
+  await page.getByRole("status", { name: /^How the beats differ/ }).waitFor();
+  const song = page.getByRole("img", { name: "The whole song" });
+  const { width } = await song.boundingBox();
+  await song.click({ position: { x: 0.26 * width, y: 24 } });
+};
+const showChanges = (page) => page.getByRole("heading", { name: "Against the recommendation" }).scrollIntoViewIfNeeded();
+const showHistory = async (page) => {
+  await openFirst(/demo-0001/)(page);
+  const history = page.getByRole("region", { name: "History" });
+  await history.getByRole("img", { name: "Signal" }).waitFor();
+  await history.evaluate((element) => element.scrollIntoView());
+};
 const offline = async (page) => {
   await page.getByRole("grid").waitFor();
   await page.context().setOffline(true);
@@ -64,6 +81,10 @@ const PICTURES = [
   { name: "track", path: TRACK, sizes: ALL, themes: true, act: play },
   { name: "charts", path: `${TRACK}/charts`, sizes: ALL },
   { name: "graph", path: `${TRACK}/graph`, sizes: ALL },
+  { name: "graph-changes", path: `${TRACK}/graph`, sizes: [DESKTOP, PHONE], act: showChanges },
+  { name: "compare", path: TRACK, sizes: [DESKTOP, PHONE], act: compareVersions },
+  { name: "compare-beats", path: `${TRACK}/beats?with=1`, sizes: [DESKTOP, PHONE], act: compareBeats },
+  { name: "drift", path: `${TRACK}/drift`, sizes: ALL, themes: true },
   { name: "artefacts", path: `${TRACK}/artefacts`, sizes: ALL },
   { name: "notes", path: `${TRACK}/notes`, sizes: [DESKTOP] },
   { name: "history", path: `${TRACK}/history`, sizes: [DESKTOP, PHONE] },
@@ -71,14 +92,15 @@ const PICTURES = [
   { name: "deploy", path: TRACK, sizes: ALL, act: deploy },
   { name: "deployments", path: "/deployments", sizes: ALL, act: openFirst(/v\d/) },
   { name: "devices", path: "/devices", sizes: ALL, themes: true, act: openFirst(/demo-0001/) },
+  { name: "device-history", path: "/devices", sizes: ALL, themes: true, act: showHistory },
   { name: "fleet", path: "/fleet", sizes: [DESKTOP, PHONE] },
   { name: "alarms", path: "/alarms", sizes: [DESKTOP, PHONE] },
   { name: "activity", path: "/activity", sizes: ALL, themes: true },
   { name: "shortcuts", path: "/tracks", sizes: [DESKTOP], act: press("?") },
   { name: "palette", path: "/tracks", sizes: [DESKTOP], act: palette },
   { name: "profile", path: "/profile", sizes: [DESKTOP, PHONE] },
-  { name: "keys", path: "/profile/keys", sizes: [DESKTOP] },
-  { name: "users", path: "/users", sizes: [DESKTOP] },
+  { name: "keys", path: "/profile/keys", sizes: [DESKTOP, PHONE] },
+  { name: "users", path: "/users", sizes: [DESKTOP, PHONE] },
   { name: "missing", path: "/tracks/trk_01M8HDB324YSBFEXDJTA08Z61Z", sizes: [DESKTOP] },
   { name: "reconnecting", path: "/tracks", sizes: [DESKTOP], act: offline },
   { name: "upload", path: "/tracks", sizes: [DESKTOP, PHONE], act: upload },

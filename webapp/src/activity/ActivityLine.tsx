@@ -28,7 +28,7 @@ export function ActivityLine({ item, isPinned }: { item: ActivityItem; isPinned:
       <span className="mt-1 hidden shrink-0 text-muted md:inline" role="img" aria-label={t.kinds[item.kind]} title={t.kinds[item.kind]}>{KIND_ICONS[item.kind]}</span>
       <div className="min-w-0 flex-1">
         <p className="flex flex-wrap items-center gap-x-2 text-sm">
-          {subject && (item.to ? <Link to={item.to} className="touch-target flex max-w-full items-center font-medium hover:underline"><span className="truncate">{subject}</span></Link> : <span className="max-w-full truncate font-medium">{subject}</span>)}
+          {subject && (item.to ? <Link to={item.to} className="touch-target flex max-w-full items-center font-medium hover:underline pointer-coarse:-my-3"><span className="truncate">{subject}</span></Link> : <span className="max-w-full truncate font-medium">{subject}</span>)}
           <span className={item.severity === "info" ? "text-soft" : tone}>{item.text}</span>
         </p>
         {(item.detail || item.actor) && <p className="text-xs wrap-anywhere text-muted">{[item.detail, item.actor && t.by(item.actor)].filter(Boolean).join(" · ")}</p>}

@@ -54,15 +54,15 @@ export default function AlarmsPage() {
 
 function columnsOf(onAcknowledge: ((alarm: Alarm) => void) | undefined): Column<Alarm>[] {
   const columns: Column<Alarm>[] = [
-    { id: "device", title: t.columns.device, cell: ({ device_id }) => <Link to={`/devices/${device_id}`} className="touch-target inline-flex h-9 items-center font-medium hover:underline">{device_id}</Link> },
-    { id: "what", title: t.columns.what, cell: (alarm) => <What alarm={alarm} /> },
-    { id: "why", title: t.columns.why, className: "whitespace-nowrap", cell: ({ reason }) => reason },
-    { id: "opened", title: t.columns.opened, className: "whitespace-nowrap text-muted", cell: ({ opened_at }) => <time dateTime={opened_at} title={formatTime(opened_at)}>{formatAgo(opened_at)}</time> },
-    { id: "state", title: t.columns.state, cell: (alarm) => <State alarm={alarm} /> },
+    { id: "device", title: t.columns.device, className: "max-md:px-2", cell: ({ device_id }) => <Link to={`/devices/${device_id}`} className="touch-target inline-flex h-9 items-center font-medium whitespace-nowrap hover:underline">{device_id}</Link> },
+    { id: "what", title: t.columns.what, className: "max-md:px-2", cell: (alarm) => <What alarm={alarm} /> },
+    { id: "why", title: t.columns.why, className: "hidden whitespace-nowrap md:table-cell", cell: ({ reason }) => reason },
+    { id: "opened", title: t.columns.opened, className: "hidden whitespace-nowrap text-muted md:table-cell", cell: ({ opened_at }) => <time dateTime={opened_at} title={formatTime(opened_at)}>{formatAgo(opened_at)}</time> },
+    { id: "state", title: t.columns.state, className: onAcknowledge ? "hidden md:table-cell" : "", cell: (alarm) => <State alarm={alarm} /> },
   ];
   if (!onAcknowledge) return columns;
   const cell = (alarm: Alarm) => <Button onClick={() => onAcknowledge(alarm)} aria-label={t.acknowledgeOf(alarm.device_id)}>{t.acknowledge}</Button>;
-  return [...columns, { id: "actions", title: t.columns.actions, quiet: true, className: "text-right", cell }];
+  return [...columns, { id: "actions", title: t.columns.actions, quiet: true, className: "text-right max-md:px-2", cell }];
 }
 
 function What({ alarm }: { alarm: Alarm }) {
@@ -70,9 +70,11 @@ function What({ alarm }: { alarm: Alarm }) {
   const Icon = isRed ? BellRing : TriangleAlert;
   const tone = alarm.state === "cleared" ? "neutral" : isRed ? "danger" : "warn";
   return (
-    <span className="flex items-center gap-1">
+    <span className="flex flex-wrap items-center gap-x-1 max-md:py-1.5">
       <Badge tone={tone} icon={<Icon size={11} aria-hidden />}>{t.kinds[alarm.kind]}, {t.levels[alarm.level]}</Badge>
       {alarm.flapping && <Badge title={t.flappingHint}>{t.flapping(alarm.openings ?? 1)}</Badge>}
+      {/* A phone has no columns for these. */}
+      <span className="w-full text-xs whitespace-nowrap text-muted md:hidden">{alarm.reason} · {formatAgo(alarm.opened_at)}</span>
     </span>
   );
 }

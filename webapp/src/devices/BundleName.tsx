@@ -9,5 +9,5 @@ export function BundleName({ bundle, isLink = false }: { bundle: Schemas["Runnin
   const { track_id, version, bundle_sha256 } = bundle;
   if (!track_id) return <span className="font-mono text-xs">{t.otherBundle(bundle_sha256)}</span>;
   const name = <><TrackName trackId={track_id} /> <span className="text-muted">v{version}</span></>;
-  return isLink ? <Link to={`/tracks/${track_id}?v=${version ?? ""}`} className="touch-target inline-flex items-center gap-1 hover:underline">{name}</Link> : <span>{name}</span>;
+  return isLink ? <Link to={`/tracks/${track_id}?v=${version ?? ""}`} className="touch-target inline-flex items-center gap-1 hover:underline pointer-coarse:-my-3">{name}</Link> : <span>{name}</span>;
 }

@@ -33,7 +33,7 @@ export default function DevicesPage({ fields }: PageProps) {
       <FleetTabs current="devices" />
       <div className="flex min-h-0 flex-1">
         <section aria-label={t.title} className={cx("min-w-0 flex-col bg-panel", deviceId ? "hidden w-72 shrink-0 border-r border-line md:flex xl:w-96" : "flex flex-1")}>
-          {devices.data && all.length > 0 && <FilterBar filter={filter} groups={groupsOf(all)} isNarrow={deviceId !== undefined} summary={t.count(all.filter(({ online }) => online).length, all.length)} action={!deviceId && add} />}
+          {(devices.isPending || all.length > 0) && <FilterBar filter={filter} groups={groupsOf(all)} isNarrow={deviceId !== undefined} summary={devices.isPending ? "\u00a0" : t.count(all.filter(({ online }) => online).length, all.length)} action={!deviceId && add} />}
           <div className="min-h-0 flex-1">
             {devices.isPending && <div className="flex flex-col gap-2 p-3"><Skeleton className="h-10 w-full" /><Skeleton className="h-10 w-full" /><Skeleton className="h-10 w-full" /></div>}
             {devices.isError && <ErrorState error={devices.error} onRetry={() => void devices.refetch()} />}
@@ -70,13 +70,13 @@ function FilterBar({ filter, groups, isNarrow, summary, action }: FilterBarProps
       <div className={cx("min-w-0", isNarrow ? "w-full" : "w-full md:w-60")}>
         <TextField label={t.filter} quiet type="search" placeholder={t.filterHint} value={filter.text} onChange={({ target }) => setSearch({ q: target.value })} />
       </div>
-      <div className={cx("min-w-0", isNarrow ? "flex-1" : "flex-1 basis-32 md:w-36 md:flex-none")}>
+      <div className={cx(isNarrow ? "min-w-28 flex-1" : "min-w-0 flex-1 basis-32 md:w-36 md:flex-none")}>
         <SelectField label={t.group} quiet value={filter.group} onChange={({ target }) => setSearch({ group: target.value })}>
           <option value="">{t.allGroups}</option>
           {groups.map((group) => <option key={group}>{group}</option>)}
         </SelectField>
       </div>
-      <div className={cx("min-w-0", isNarrow ? "flex-1" : "flex-1 basis-32 md:w-44 md:flex-none")}>
+      <div className={cx(isNarrow ? "min-w-28 flex-1" : "min-w-0 flex-1 basis-32 md:w-44 md:flex-none")}>
         <SelectField label={t.only} quiet value={filter.only} onChange={({ target }) => setSearch({ only: target.value === "all" ? undefined : target.value })}>
           <option value="all">{t.onlyAll}</option>
           <option value="offline">{t.onlyOffline}</option>

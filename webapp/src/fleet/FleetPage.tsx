@@ -4,6 +4,7 @@ import { api, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
 import { Link } from "../app/router";
+import { BundleName } from "../devices/BundleName";
 import { FleetTabs } from "../devices/FleetTabs";
 import { useLive } from "../live/useLive";
 import { fleetTexts as t } from "../texts/alarms";
@@ -92,6 +93,6 @@ function Shares({ title, rows, total }: { title: string; rows: readonly { key: s
 
 function BundleOf({ count }: { count: Figures["by_bundle"][number] }) {
   if (!count.bundle_sha256) return t.idle;
-  const text = `${count.bundle_sha256.slice(0, 12)}${count.version == null ? "" : `, ${t.bundle(count.version)}`}`;
-  return count.track_id ? <Link to={`/tracks/${count.track_id}`} className="hover:underline">{text}</Link> : text;
+  const { track_id = null, version = null, bundle_sha256 } = count;
+  return <BundleName bundle={{ track_id, version, bundle_sha256 }} isLink />;
 }

@@ -5,6 +5,7 @@ import { useMay } from "../api/useSession";
 import { ErrorBoundary } from "../app/ErrorBoundary";
 import { Link, navigate, useSearch } from "../app/router";
 import type { PageProps } from "../app/routes";
+import { useMatches } from "../app/useMatches";
 import { library as t } from "../texts/library";
 import { cx } from "../ui/cx";
 import { BatchBar } from "./BatchBar";
@@ -27,6 +28,7 @@ export default function LibraryPage({ fields }: PageProps) {
   const mayEdit = useMay("editor");
   const batch = useBatch();
   const prefetch = usePrefetch();
+  const hasList = useHasList(trackId === undefined);
 
   useEffect(() => setSelection(NOTHING), [query]);
 
@@ -48,21 +50,25 @@ export default function LibraryPage({ fields }: PageProps) {
           )}
         >
           <h1 className="sr-only">{t.title}</h1>
-          <LibraryToolbar filters={filters} total={total} />
-          <div className="min-h-0 flex-1">
-            <TrackListView
-              query={query}
-              showsAll={showsAll(filters)}
-              openTrackId={trackId}
-              selection={selection}
-              mayEdit={mayEdit}
-              onSelection={setSelection}
-              onOpen={open}
-              onHover={prefetch}
-              onTotal={setTotal}
-              onDelete={remove}
-            />
-          </div>
+          {hasList && (
+            <>
+              <LibraryToolbar filters={filters} total={total} />
+              <div className="min-h-0 flex-1">
+                <TrackListView
+                  query={query}
+                  showsAll={showsAll(filters)}
+                  openTrackId={trackId}
+                  selection={selection}
+                  mayEdit={mayEdit}
+                  onSelection={setSelection}
+                  onOpen={open}
+                  onHover={prefetch}
+                  onTotal={setTotal}
+                  onDelete={remove}
+                />
+              </div>
+            </>
+          )}
           {mayEdit && selection.ids.size > 0 && (
             <BatchBar trackIds={[...selection.ids]} areDeleted={filters.status === "deleted"} onDone={() => setSelection(NOTHING)} />
           )}
@@ -79,6 +85,15 @@ export default function LibraryPage({ fields }: PageProps) {
       </div>
     </div>
   );
+}
+
+/** Returns whether there is a list. Where a phone begins with a track, it is not made until somebody goes to it; then it
+ * stays, with its place. */
+function useHasList(isShown: boolean): boolean {
+  const isWide = useMatches("(min-width: 48rem)");
+  const [wasShown, setWasShown] = useState(false);
+  if ((isShown || isWide) && !wasShown) setWasShown(true);
+  return isShown || isWide || wasShown;
 }
 
 function trackAddress(trackId: string, search: string): string {

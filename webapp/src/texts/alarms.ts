@@ -36,7 +36,6 @@ export const fleetTexts = {
   byBundle: "By bundle",
   unknown: "Unknown",
   idle: "Idle show",
-  bundle: (version: number) => `version ${version}`,
   devices: (count: number) => (count === 1 ? "1 device" : `${count} devices`),
   nothing: "No device is online.",
   at: (time: string) => `As of ${time}`,

@@ -14,7 +14,7 @@ export const telemetryTexts = {
   time: "Time",
   average: "Average",
   least: "Least",
-  most: "Greatest",
+  most: "Most",
 } as const;
 
 export const driftTexts = {
@@ -37,7 +37,7 @@ export const driftTexts = {
   show: "Show these beats",
   showSection: (label: string, start: string) => `Show the beats of ${label} at ${start}`,
   picture: "Mean drift at each beat, along the song",
-  pictureSummary: (beats: number, worst: string, time: string) => `${beats} beats with readings; the largest mean is ${worst} ms at ${time}.`,
+  pictureSummary: (beats: number, worst: string, time: string) => `${beats} beats with readings; dashes are at 20 ms; the largest mean is ${worst} ms at ${time}.`,
   sections: "Drift by section",
   columns: { section: "Section", start: "From", drift: "Drift, ms", mean: "Mean, ms", worst: "Worst, ms", off: "Above 20 ms", devices: "Devices off", confidence: "Confidence", show: "Show" },
   ofDevices: (off: number, all: number) => `${off} of ${all}`,

@@ -118,6 +118,9 @@ export const track = {
     bars: "Bars",
     changes: (moved: number, added: number, removed: number, same: number) =>
       `${moved} moved, ${added} added, ${removed} removed, ${same} the same`,
+    graph: "Graph",
+    sameGraph: "the same",
+    more: (count: number) => `and ${count} more`,
     at: (times: string, more: number) => (more > 0 ? `At ${times} and ${more} more` : `At ${times}`),
     metrics: "Figures that differ",
     sameMetrics: "All figures are the same.",

@@ -1,4 +1,4 @@
-import { useRef, type KeyboardEvent, type ReactNode } from "react";
+import { useEffect, useRef, type KeyboardEvent, type ReactNode } from "react";
 import { cx } from "./cx";
 
 export interface Tab<Id extends string> {
@@ -18,6 +18,12 @@ export interface TabsProps<Id extends string> {
 /** A row of tabs. The panel carries `id={panelId(id)}`, `role="tabpanel"` and `aria-labelledby={tabId(id)}`. */
 export function Tabs<Id extends string>({ label, tabs, selected, onSelect }: TabsProps<Id>) {
   const list = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    // Where not all tabs fit, the selected one is seen.
+    const tab = list.current?.querySelector<HTMLElement>(`#${tabId(selected)}`);
+    if (list.current && tab) list.current.scrollLeft = tab.offsetLeft - (list.current.clientWidth - tab.offsetWidth) / 2;
+  }, [selected]);
 
   const move = (event: KeyboardEvent) => {
     const index = tabs.findIndex((tab) => tab.id === selected);

@@ -77,6 +77,11 @@ class EventPublisher:
         for track_id, event in effects.live_events:
             await self._bus.client.publish(LIVE_TRACK.subject_for(track_id), event.to_json())
 
+    @property
+    def holds_samples(self) -> bool:
+        """Return whether the throttle holds a sample."""
+        return self._throttle.holds_items
+
     async def publish_held_samples(self) -> None:
         """Publish the newest samples that the throttle held and now passes."""
         due = [each for _, each in self._throttle.due(time.monotonic())]

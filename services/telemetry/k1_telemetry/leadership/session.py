@@ -25,11 +25,12 @@ from k1_telemetry.leadership.broker_clock import BrokerClock
 from k1_telemetry.leadership.message_handlers import Handler, MessageHandlers
 from k1_telemetry.leadership.metrics import Metrics
 from k1_telemetry.leadership.publisher import EventPublisher
+from k1_telemetry.leadership.throttle import HOLD_S
 from k1_telemetry.message_errors import explain
 from k1_telemetry.store.device_counts import DeviceCounts
 
 _BATCH_SIZE: Final = 1000
-_PULL_EXPIRY_S: Final = 0.1
+_PULL_EXPIRY_S: Final = 0.25
 """How long a pull request for readings stays open; this bounds how late a silence is noticed."""
 _SILENCE_CHECK_INTERVAL_S: Final = 0.1
 _HELD_SAMPLES_INTERVAL_S: Final = 0.02
@@ -71,7 +72,7 @@ class LeaderSession:
         await run_together(
             *(self._consume(durable, handler) for durable, handler in self._handlers.subscriptions()),
             _every(_SILENCE_CHECK_INTERVAL_S, self._check_silence),
-            _every(_HELD_SAMPLES_INTERVAL_S, self._publisher.publish_held_samples),
+            self._publish_held_samples(),
             _every(_CLOCK_INTERVAL_S, self._measure_clock),
             self._reconcile_alarms(),
         )
@@ -124,6 +125,12 @@ class LeaderSession:
             await self._publish()
             await self._publisher.refresh_presence(self._fleet)
         self._metrics.update_gauges(self._fleet)
+
+    async def _publish_held_samples(self) -> None:
+        """Publish held samples when they are due; while none is held, look half as long apart as one is held."""
+        while True:
+            await self._publisher.publish_held_samples()
+            await asyncio.sleep(_HELD_SAMPLES_INTERVAL_S if self._publisher.holds_samples else HOLD_S / 2)
 
     async def _publish(self) -> None:
         """Publish the pending effects; what fails stays pending for the next session with this fleet."""

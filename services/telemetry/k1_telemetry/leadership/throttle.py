@@ -25,6 +25,11 @@ class Throttle(Generic[T]):
         self._next_s: dict[str, float] = {}
         self._held: dict[str, tuple[float, T]] = {}
 
+    @property
+    def holds_items(self) -> bool:
+        """Return whether an item is held."""
+        return bool(self._held)
+
     def offer(self, key: str, item: T, now_s: float) -> bool:
         """Return whether the item passes now; if not, it is held and `due` may return it later."""
         next_s = self._next_s.get(key, now_s)

@@ -33,17 +33,20 @@ export function UserTable({ rows }: { rows: readonly User[] }) {
     {
       id: "name",
       title: t.columns.name,
+      className: "max-md:px-2",
       cell: (user) => (
         <span className="flex flex-col py-1.5">
           <span className="flex items-center gap-2 font-medium">{user.name}{user.id === self.id && <Badge tone="accent">{t.you}</Badge>}</span>
           <span className="text-xs text-muted">{user.email}</span>
+          {/* A phone has no column for it. */}
+          <span className="mt-0.5 md:hidden"><State user={user} /></span>
         </span>
       ),
     },
     {
       id: "role",
       title: t.columns.role,
-      className: "w-40",
+      className: "w-40 min-w-38 max-md:px-2",
       cell: (user) =>
         user.id === self.id ? (
           account.roles[user.role]
@@ -61,7 +64,7 @@ export function UserTable({ rows }: { rows: readonly User[] }) {
           </SelectField>
         ),
     },
-    { id: "state", title: t.columns.state, cell: (user) => <State user={user} /> },
+    { id: "state", title: t.columns.state, className: "hidden md:table-cell", cell: (user) => <State user={user} /> },
     {
       id: "seen",
       title: t.columns.seen,
@@ -72,7 +75,7 @@ export function UserTable({ rows }: { rows: readonly User[] }) {
       id: "actions",
       title: common.actions,
       quiet: true,
-      className: "text-right",
+      className: "text-right max-md:px-2",
       cell: (user) =>
         user.id === self.id ? null : (
           <Menu trigger={<IconButton label={t.actions(user.name)}><MoreHorizontal size={16} aria-hidden /></IconButton>}>

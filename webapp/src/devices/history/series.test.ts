@@ -18,6 +18,7 @@ describe("the points of a chart", () => {
     const [times, averages] = toColumns(series([1000, 2000, 3000, 60_000, 61_000], [1, 2, 3, 4, 5]), 1);
     expect(times).toEqual([1, 2, 3, 31.5, 60, 61]);
     expect(averages).toEqual([1, 2, 3, null, 4, 5]);
+    expect(toColumns(series([0, 1000, 2000, 5000, 6000], [1, 2, 3, 4, 5]), 1)[1]).toEqual([1, 2, 3, 4, 5]);
     expect(toColumns(series([0, 9000, 20_000, 30_000], [1, 2, 3, 4]), 1)[1]).toEqual([1, 2, 3, 4]);
   });
 

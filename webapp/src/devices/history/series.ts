@@ -3,8 +3,8 @@ import type { Schemas } from "../../api/types";
 export type FieldSeries = Schemas["FieldSeries"];
 type Column = (number | null)[];
 
-/** A pause so many times as long as a step is a gap in the line. */
-const GAP_STEPS = 2.5;
+/** A pause longer than so many steps is a gap in the line. LTTB leaves pauses of up to three steps between points that stay. */
+const GAP_STEPS = 3.5;
 /** Single readings come once a second at least. */
 const READING_STEP_MS = 1500;
 

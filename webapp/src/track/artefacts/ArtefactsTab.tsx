@@ -52,7 +52,7 @@ function columnsOf(actions: ArtefactActions, mayEdit: boolean, onProfile: (file:
       cell: (file) => (
         <div className="min-w-0 py-1.5">
           <p className={cx("break-all", file.status !== "present" && "text-muted")}>{file.name}</p>
-          <p className="flex items-center gap-2 text-xs text-muted @2xl:hidden">
+          <p className="flex flex-wrap items-center gap-x-2 text-xs text-muted @2xl:hidden">
             <StateBadge file={file} />
             {file.size_bytes != null && <span className="whitespace-nowrap">{formatBytes(file.size_bytes)}</span>}
             {file.sha256 != null && <Hash file={file} onCopy={actions.copyHash} />}

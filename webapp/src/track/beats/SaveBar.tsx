@@ -55,7 +55,7 @@ export function SaveBar({ editor, sheet, mayEdit, note, onNote, onCompare, onSav
       <div className="flex items-center gap-2 max-md:order-last max-md:w-full max-md:justify-between">{children}</div>
       {mayEdit && override && !editor.dirty && (
         <Button size="sm" tone="ghost" icon={<History size={14} aria-hidden />} onClick={() => setAsking(true)}>
-          {t.removeOverride}
+          <span className="max-md:sr-only">{t.removeOverride}</span>
         </Button>
       )}
       {mayEdit && (
@@ -98,9 +98,11 @@ function ManualBadge({ override }: { override: NonNullable<BeatSheet["override"]
   const when = formatAgo(override.created_at);
   const hint = trackTexts.header.manualHint(override.author.name, formatTime(override.created_at), override.note ?? "");
   return (
-    <Badge tone="neutral" icon={<PenLine size={12} aria-hidden />} title={hint} className="max-w-full">
+    <Badge tone="neutral" icon={<PenLine size={12} aria-hidden />} title={hint} className="max-w-full max-md:max-w-44">
       <span className="truncate">
-        {trackTexts.header.manual} · {override.author.name} · {when}
+        {/* A phone has the pen alone for it. */}
+        <span className="max-md:sr-only">{trackTexts.header.manual} · </span>
+        {override.author.name} · {when}
       </span>
     </Badge>
   );

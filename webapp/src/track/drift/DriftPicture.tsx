@@ -22,12 +22,19 @@ export function DriftPicture({ drift, durationMs }: { drift: Schemas["TrackDrift
   const worst = beats.reduce((best, beat) => (Math.abs(beat.figures.mean_ms) > Math.abs(best.figures.mean_ms) ? beat : best), beats[0] ?? NONE);
   return (
     <figure className="border-b border-line px-4 py-3">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t.picture} aria-describedby="drift-picture" className="h-28 w-full rounded bg-bg">
-        {suggestions.map(({ from_ms, to_ms }) => <rect key={from_ms} x={x(from_ms)} width={x(to_ms) - x(from_ms)} y={0} height={HEIGHT} className="fill-danger-soft" />)}
-        <path d={`M0 ${y(0)}H${WIDTH}`} className="stroke-line-strong" vectorEffect="non-scaling-stroke" />
-        <path d={path(false)} className="stroke-ok" strokeWidth={2} vectorEffect="non-scaling-stroke" />
-        <path d={path(true)} className="stroke-danger" strokeWidth={2} vectorEffect="non-scaling-stroke" />
-      </svg>
+      <div className="relative">
+        <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t.picture} aria-describedby="drift-picture" className="h-28 w-full rounded bg-bg">
+          {suggestions.map(({ from_ms, to_ms }) => <rect key={from_ms} x={x(from_ms)} width={x(to_ms) - x(from_ms)} y={0} height={HEIGHT} className="fill-danger-soft" />)}
+          <path d={`M0 ${y(0)}H${WIDTH}`} className="stroke-line-strong" vectorEffect="non-scaling-stroke" />
+          <path d={`M0 ${y(OFF_MS)}H${WIDTH}M0 ${y(-OFF_MS)}H${WIDTH}`} className="stroke-line" strokeDasharray="3 4" vectorEffect="non-scaling-stroke" />
+          <path d={path(false)} className="stroke-ok" strokeWidth={2} vectorEffect="non-scaling-stroke" />
+          <path d={path(true)} className="stroke-danger" strokeWidth={2} vectorEffect="non-scaling-stroke" />
+        </svg>
+        <div className="pointer-events-none absolute inset-y-1 left-1.5 flex flex-col justify-between text-2xs text-muted" aria-hidden="true">
+          <span>+{Math.round(most)} ms</span>
+          <span>−{Math.round(most)} ms</span>
+        </div>
+      </div>
       <figcaption id="drift-picture" className="mt-1.5 text-xs text-muted">
         {t.picture}. {t.pictureSummary(beats.length, worst.figures.mean_ms.toFixed(1), formatClock(worst.time_ms, 100))}
       </figcaption>

@@ -3,6 +3,7 @@ import { AudioLines, CircleCheck, TriangleAlert } from "lucide-react";
 import type { Schemas } from "../../api/types";
 import { navigate } from "../../app/router";
 import { driftTexts as t } from "../../texts/telemetry";
+import { track as trackTexts } from "../../texts/track";
 import { Button, Empty, ErrorState, Skeleton, Table } from "../../ui";
 import { changeView } from "../beats/canvas/timeline";
 import { zoomToPart } from "../beats/canvas/view";
@@ -12,6 +13,7 @@ import type { Song } from "../useSong";
 import { DriftPicture } from "./DriftPicture";
 
 const OFF_MS = 20;
+const sectionNames: Readonly<Record<string, string | undefined>> = trackTexts.editor.sections;
 /** So much of the song is shown around a place. */
 const AROUND_MS = 2000;
 
@@ -87,7 +89,7 @@ function Sections({ drift, onShow }: { drift: Schemas["TrackDrift"]; onShow: OnS
       rows={drift.sections}
       rowKey={({ index }) => String(index)}
       columns={[
-        { id: "section", title: columns.section, cell: ({ label }) => <span className="font-medium">{label}</span> },
+        { id: "section", title: columns.section, cell: ({ label }) => <span className="font-medium">{sectionNames[label] ?? label}</span> },
         { id: "start", title: columns.start, numeric: true, cell: ({ start_ms }) => formatClock(start_ms, 1000) },
         { id: "drift", title: columns.drift, cell: ({ figures }) => figures && <Amount ms={figures.mean_abs_ms} /> },
         { id: "mean", title: columns.mean, numeric: true, cell: ({ figures }) => figures?.mean_ms.toFixed(1) },

@@ -31,18 +31,20 @@ export function GraphToolbar({ editor, mayEdit, isRecommended, diff, onApply, on
       {dirty && <Badge tone="accent">{t.unsaved}</Badge>}
       {mayEdit && (
         <>
-          <IconButton size="sm" label={t.undo} disabled={state.past.length === 0} onClick={() => dispatch({ type: "undo" })}>
-            <Undo2 size={15} aria-hidden />
-          </IconButton>
-          <IconButton size="sm" label={t.redo} disabled={state.future.length === 0} onClick={() => dispatch({ type: "redo" })}>
-            <Redo2 size={15} aria-hidden />
-          </IconButton>
-          <IconButton size="sm" label={t.revert} disabled={!dirty} onClick={() => onEdit({ ...state.saved })}>
-            <RotateCcw size={14} aria-hidden />
-          </IconButton>
-          <IconButton size="sm" label={t.json} onClick={() => setAsJson(true)}>
-            <Braces size={15} aria-hidden />
-          </IconButton>
+          <div className="flex items-center gap-2 max-md:gap-0">
+            <IconButton size="sm" label={t.undo} disabled={state.past.length === 0} onClick={() => dispatch({ type: "undo" })}>
+              <Undo2 size={15} aria-hidden />
+            </IconButton>
+            <IconButton size="sm" label={t.redo} disabled={state.future.length === 0} onClick={() => dispatch({ type: "redo" })}>
+              <Redo2 size={15} aria-hidden />
+            </IconButton>
+            <IconButton size="sm" label={t.revert} disabled={!dirty} onClick={() => onEdit({ ...state.saved })}>
+              <RotateCcw size={14} aria-hidden />
+            </IconButton>
+            <IconButton size="sm" label={t.json} onClick={() => setAsJson(true)}>
+              <Braces size={15} aria-hidden />
+            </IconButton>
+          </div>
           <div className="ml-auto flex flex-wrap gap-2">
             {onApply && (
               <Button size="sm" icon={<Sparkles size={14} aria-hidden />} disabled={isRecommended} onClick={onApply}>

@@ -1,8 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Waves } from "lucide-react";
-import { useState } from "react";
+import { Suspense, useState } from "react";
 import type { Schemas } from "../../api/types";
 import { formatTime } from "../../app/format";
+import { part } from "../../app/part";
 import { navigate } from "../../app/router";
 import { texts } from "../../texts";
 import { track as trackTexts } from "../../texts/track";
@@ -10,6 +11,9 @@ import { Button, Dialog, ErrorState, SelectField, Skeleton, Table } from "../../
 import { formatClock } from "../clock";
 import { comparison } from "../queries";
 import { originOf } from "./version";
+
+/** With what tells graphs apart, which the page of a track does without. */
+const GraphComparison = part(() => import("../graph/GraphComparison"));
 
 const t = trackTexts.compare;
 const SHOWN_TIMES = 8;
@@ -22,7 +26,7 @@ export interface CompareDialogProps {
   onClose: () => void;
 }
 
-/** What changed from another version to the one that is shown: figures and beats. */
+/** What changed from another version to the one that is shown: figures, beats and graph. */
 export function CompareDialog({ trackId, versions, version, onClose }: CompareDialogProps) {
   const others = versions.filter((each) => each.version !== version);
   const [other, setOther] = useState((others.find((each) => each.version < version) ?? others[0])?.version ?? version);
@@ -56,6 +60,9 @@ export function CompareDialog({ trackId, versions, version, onClose }: CompareDi
         {query.isError && <ErrorState error={query.error} onRetry={() => void query.refetch()} />}
         {query.isPending && <Skeleton className="h-48" />}
         {query.data && <Result comparison={query.data} />}
+        <Suspense fallback={null}>
+          <GraphComparison trackId={trackId} version={version} other={other} />
+        </Suspense>
       </div>
     </Dialog>
   );

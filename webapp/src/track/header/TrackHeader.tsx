@@ -94,7 +94,7 @@ interface TimeBadgeProps {
 function TimeBadge({ icon, label, time, tone = "neutral", hint = label }: TimeBadgeProps) {
   return (
     <Badge tone={tone} icon={icon} title={`${hint}: ${formatTime(time)}`}>
-      {label} <span className={cx("font-normal", tone === "neutral" && "text-muted")}>{formatAgo(time)}</span>
+      <span className="max-w-56 truncate">{label}</span> <span className={cx("font-normal", tone === "neutral" && "text-muted")}>{formatAgo(time)}</span>
     </Badge>
   );
 }

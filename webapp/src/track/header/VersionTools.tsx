@@ -47,8 +47,9 @@ export function VersionTools({ detail: { track, versions }, version, mayEdit, on
       >
         {sorted.map((each) => (
           <option key={each.version} value={each.version}>
-            {t.version(each.version)} · {originOf(each)}
-            {each.version === current ? ` · ${t.isCurrent}` : ""}
+            {/* First what must be seen where the text is cut off. */}
+            {t.version(each.version)} · {each.version === current ? `${t.isCurrent} · ` : ""}
+            {originOf(each)}
           </option>
         ))}
       </select>

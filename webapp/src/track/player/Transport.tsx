@@ -58,7 +58,7 @@ export function Transport({ engine, durationMs, onPlayhead, describe, onSection,
       </button>
       <Readout engine={engine} durationMs={durationMs} onPlayhead={onPlayhead} describe={describe} />
       {state.status === "failed" && <p role="alert" className="text-xs text-danger">{t.failed}</p>}
-      {state.status === "loading" && <p role="status" className="text-xs text-muted">{t.loading}</p>}
+      {state.status === "loading" && <p role="status" className="text-xs text-muted max-md:sr-only">{t.loading}</p>}
       <div className="min-w-2 flex-1 max-md:hidden" />
       <Slider icon={Metronome} label={t.metronome} value={state.clickVolume} max={1} step={0.05} onChange={(value) => engine.setClickVolume(value)} />
       <Slider icon={Volume2} label={t.volume} value={state.volume} max={1} step={0.05} onChange={(value) => engine.setVolume(value)} />

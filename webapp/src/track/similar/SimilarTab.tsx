@@ -46,7 +46,7 @@ function Row({ item: { track, distance, groups, why } }: { item: Schemas["Simila
           ))}
         </span>
         <span className="w-20 shrink-0 text-right text-xs text-soft">
-          <span className="block">{track.bpm == null ? texts.common.noValue : `${track.bpm.toFixed(1)} BPM`}</span>
+          <span className="block">{!track.bpm ? texts.common.noValue : `${track.bpm.toFixed(1)} BPM`}</span>
           <span className="block text-muted">{track.duration_ms == null ? "" : formatDuration(track.duration_ms)}</span>
         </span>
       </Link>

@@ -17,6 +17,8 @@ export function useCanvas(paint: (surface: Surface) => void): {
   const canvas = useRef<HTMLCanvasElement>(null);
   const latest = useRef(paint);
   const frame = useRef(0);
+  /** In CSS pixels, from the observer: to ask the element would make the browser lay out the page in between. */
+  const size = useRef({ width: 0, height: 0 });
 
   const invalidate = useCallback(() => {
     if (frame.current !== 0) return;
@@ -24,9 +26,9 @@ export function useCanvas(paint: (surface: Surface) => void): {
       frame.current = 0;
       const element = canvas.current;
       const context = element?.getContext("2d");
-      if (!element || !context || element.clientWidth === 0) return;
+      const { width, height } = size.current;
+      if (!element || !context || width === 0) return;
       const scale = window.devicePixelRatio || 1;
-      const [width, height] = [element.clientWidth, element.clientHeight];
       const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
       if (element.width !== wide || element.height !== high) [element.width, element.height] = [wide, high];
       context.setTransform(scale, 0, 0, scale, 0, 0);
@@ -41,7 +43,10 @@ export function useCanvas(paint: (surface: Surface) => void): {
   useEffect(() => {
     const element = canvas.current;
     if (!element) return undefined;
-    const observer = new ResizeObserver(invalidate);
+    const observer = new ResizeObserver(([entry]) => {
+      if (entry) size.current = { width: Math.round(entry.contentRect.width), height: Math.round(entry.contentRect.height) };
+      invalidate();
+    });
     observer.observe(element);
     return () => {
       observer.disconnect();

@@ -42,7 +42,7 @@ export function ViewTools({ timeline, run }: { timeline: Timeline; run: (command
       <IconButton size="sm" label={t.fit} onClick={() => run("zoom_fit")}>
         <MoveHorizontal size={15} aria-hidden />
       </IconButton>
-      <IconButton size="sm" label={t.keys} onClick={showHelp}>
+      <IconButton size="sm" label={t.keys} onClick={showHelp} className="max-md:hidden">
         <Keyboard size={15} aria-hidden />
       </IconButton>
     </div>

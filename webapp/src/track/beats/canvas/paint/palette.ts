@@ -20,18 +20,16 @@ type Rgb = readonly [number, number, number];
 
 /** Return the colours that hold for an element, in the theme that is on. */
 export function readPalette(element: HTMLElement): Palette {
-  const read = (name: string): string => {
-    // A probe of its own for each: on one that changes, the transitions of reduced motion would show the colour before.
-    const probe = document.createElement("span");
-    probe.style.color = `var(--k1-${name})`;
-    element.append(probe);
-    const { color } = getComputedStyle(probe);
-    probe.remove();
-    return color;
-  };
   const names = ["bg", "panel", "line-strong", "text", "soft", "muted", "accent", "warn", "danger", "ok"] as const;
-  const [bg = "", panel = "", line = "", text = "", soft = "", muted = "", accent = "", warn = "", danger = "", ok = ""] =
-    names.map(read);
+  // A probe of its own for each: on one that changes, the transitions of reduced motion would show the colour before.
+  // All are there before the first is read, so that the browser computes styles once.
+  const probes = document.createElement("span");
+  for (const name of names) probes.append(Object.assign(document.createElement("span"), { style: `color: var(--k1-${name})` }));
+  element.append(probes);
+  const [bg = "", panel = "", line = "", text = "", soft = "", muted = "", accent = "", warn = "", danger = "", ok = ""] = [...probes.children].map(
+    (probe) => getComputedStyle(probe).color,
+  );
+  probes.remove();
   const font = getComputedStyle(element).fontFamily;
   const background = parseColour(bg);
   return {
