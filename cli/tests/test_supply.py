@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from k1_cli.checkout import ROOT
 from k1_cli.commands import supply
 
 FLAW = {"id": "PYSEC-2026-1", "fix_versions": ["3.0"], "description": "a flaw"}
@@ -74,7 +75,7 @@ def test_sbom_names_every_package_of_the_lock(tmp_path: Path) -> None:
         supply.sbom(file)
     assert ended.value.exit_code == 0
     document = json.loads(file.read_text())
-    lock = (supply.ROOT / "requirements.lock").read_text()
+    lock = (ROOT / "requirements.lock").read_text()
     names = {line.partition("==")[0] for line in lock.splitlines() if "==" in line and line[0].isalnum()}
     assert document["bomFormat"] == "CycloneDX"
     assert names <= {component["name"] for component in document["components"]}
