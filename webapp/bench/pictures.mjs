@@ -36,7 +36,8 @@ const press = (...keys) => async (page) => {
 const openFirst = (name) => (page) => page.getByRole("link", { name }).first().click({ timeout: 5_000 });
 const upload = async (page) => {
   await page.getByRole("grid").waitFor();
-  const song = (name, seed) => ({ name, mimeType: "audio/wav", buffer: makeSong(seed) });
+  // Another song for each width: one that is there already is not uploaded again.
+  const song = (name, seed) => ({ name, mimeType: "audio/wav", buffer: makeSong(seed + page.viewportSize().width) });
   const text = { name: "set list.mp3", mimeType: "audio/mpeg", buffer: Buffer.from("%PDF-1.7 no song at all".repeat(99)) };
   await page.locator("input[type=file]").setInputFiles([song("First light.wav", 11), song("Undertow.wav", 29), text]);
   await page.getByText("beats so far").first().waitFor({ timeout: 60_000 });

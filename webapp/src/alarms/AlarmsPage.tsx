@@ -74,7 +74,7 @@ function What({ alarm }: { alarm: Alarm }) {
       <Badge tone={tone} icon={<Icon size={11} aria-hidden />}>{t.kinds[alarm.kind]}, {t.levels[alarm.level]}</Badge>
       {alarm.flapping && <Badge title={t.flappingHint}>{t.flapping(alarm.openings ?? 1)}</Badge>}
       {/* A phone has no columns for these. */}
-      <span className="w-full text-xs whitespace-nowrap text-muted md:hidden">{alarm.reason} · {formatAgo(alarm.opened_at)}</span>
+      <span className="w-full text-xs text-muted md:hidden">{alarm.reason} · {formatAgo(alarm.opened_at)}</span>
     </span>
   );
 }

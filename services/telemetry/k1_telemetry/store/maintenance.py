@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
+from k1_telemetry.database import ROLLUPS
 from k1_telemetry.store.batches import forget_batches
-from k1_telemetry.store.partitions import drop_old_partitions, ensure_partitions
+from k1_telemetry.store.partitions import drop_old_partitions, ensure_partitions, partition_start
 from k1_telemetry.store.rollup_store import forget_track_minutes
 
 _INTERVAL_S: Final = 300.0
@@ -45,7 +46,7 @@ class StoreMaintenance:
         now = self.clock()
         await ensure_partitions(self.pool, now - _BEHIND, now + _AHEAD)
         await forget_batches(self.pool, now - _BATCH_AGE)
-        await forget_track_minutes(self.pool, now - self.keep)
+        await forget_track_minutes(self.pool, partition_start(ROLLUPS[-1], now - self.keep))
         dropped = await drop_old_partitions(self.pool, now - self.keep)
         if dropped:
             _log.info("dropped old partitions", extra={"partitions": dropped})

@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from k1_platform.postgres.pool import Connection, Pool
-from k1_telemetry.database import ROLLUPS, SCHEMA, TRACK_MINUTES, Rollup
+from k1_telemetry.database import SCHEMA, TRACK_MINUTES, Rollup
 from k1_telemetry.store.columns import METRICS
-from k1_telemetry.store.partitions import partition_start
 from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, Summaries
 from k1_telemetry.store.sketches import merge_sketches
 
@@ -54,9 +53,8 @@ async def update_rollup(connection: Connection, rollup: Rollup, summaries: Summa
 
 
 async def forget_track_minutes(pool: Pool, before: datetime) -> None:
-    """Delete the minutes of tracks whose rows of the rollup are dropped with their partition."""
-    kept_from = partition_start(ROLLUPS[-1], before)
-    await pool.execute(f"DELETE FROM {SCHEMA}.{TRACK_MINUTES} WHERE bucket < $1", kept_from)  # noqa: S608
+    """Delete the minutes of tracks before a time, that at which the oldest partition of their rollup begins."""
+    await pool.execute(f"DELETE FROM {SCHEMA}.{TRACK_MINUTES} WHERE bucket < $1", before)  # noqa: S608
 
 
 def _select(rollup: Rollup) -> str:
