@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.containers import images as image_names
-from tests.containers.engine import Engine, OwnEngine, find_engine
+from tests.containers.engine import Engine, find_engine
 from tests.containers.images import ROOT, Images, base_images, read_compose
 from tests.containers.progress import CommandError, StepError, say, step, words
 from tests.containers.release import check_out, previous_revision
 from tests.containers.scenario import CURRENT, PREVIOUS, Scenario, forget_settings
+from tests.containers.stack import Stack
 
 
 def main() -> None:
@@ -104,11 +105,10 @@ def _inside(engine: Engine, command: Sequence[str]) -> int:
 
 
 def _down() -> None:
+    """Remove the containers and the volumes; they would start again with the engine."""
     engine = find_engine()
-    if isinstance(engine, OwnEngine):
-        engine.stop()
-        return
-    raise CommandError("the system runs on the Docker of this machine: docker compose -p k1-test down -v")
+    with engine.running():
+        Stack(ROOT, engine.environment).down()
 
 
 if __name__ == "__main__":

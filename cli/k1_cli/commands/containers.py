@@ -53,7 +53,7 @@ def run_command(context: typer.Context) -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the engine that was made for tests, with everything that runs on it.
+    """Remove what `test --keep` left, with its volumes, and stop the engine that was made for it.
 
     Example: ./k1 containers down
     """
