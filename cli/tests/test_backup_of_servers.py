@@ -1,6 +1,7 @@
 """`k1 backup --servers` and `k1 restore --servers`: real servers that only the environment names."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,14 @@ from tests.support.waiting import PATIENCE_S
 
 SUBJECT = DEVICE_READINGS.subject_for("k1-backup")
 ROW, DOCUMENT, OBJECT, MESSAGE = "a row", {"_id": "map", "beats": [1.5, 2.5]}, b"RIFF", b"[1]"
+
+
+@pytest.fixture(autouse=True)
+def mask() -> Iterator[None]:
+    """Restore what new files are allowed: a backup keeps its files for their owner alone, in the whole process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @contextmanager
