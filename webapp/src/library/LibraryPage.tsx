@@ -40,6 +40,7 @@ export default function LibraryPage({ fields }: PageProps) {
 
   return (
     <div className="flex h-full flex-col">
+      <h1 className="sr-only">{t.title}</h1>
       <PhoneTabs trackId={trackId} search={parameters} />
       <div className="flex min-h-0 flex-1">
         <section
@@ -49,7 +50,6 @@ export default function LibraryPage({ fields }: PageProps) {
             trackId ? "hidden w-72 shrink-0 border-r border-line md:flex xl:w-96" : "flex flex-1",
           )}
         >
-          <h1 className="sr-only">{t.title}</h1>
           {hasList && (
             <>
               <LibraryToolbar filters={filters} total={total} />
