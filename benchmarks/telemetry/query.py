@@ -4,6 +4,7 @@ Fills the tables by COPY with one sample a second of each device; the rollup is 
 """
 
 import asyncio
+import gc
 import os
 import tempfile
 import time
@@ -208,6 +209,8 @@ async def _fill_once(servers: Servers, devices: int) -> None:
 
 
 async def _measure(servers: Servers) -> None:
+    gc.collect()
+    gc.freeze()  # else the collections of this process, which has filled the tables, are measured as well
     rows: list[list[str]] = []
     async with await open_pool(servers.database, "bench") as pool:
         until = await pool.fetchval("SELECT max(bucket) FROM telemetry.rollup_1m") + timedelta(minutes=1)
