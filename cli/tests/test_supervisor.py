@@ -31,7 +31,7 @@ from k1_cli.stack.running_stack import RunningStack, find_stack
 from k1_cli.stack.services import SERVICE_NAMES
 from k1_cli.stack.supervisor import Backoff
 from tests.support.fork_server import run_forked
-from tests.support.processes import is_alive
+from tests.support.processes import inherited_environment, is_alive
 from tests.support.waiting import PATIENCE_S, wait_until
 
 STUB = """
@@ -94,9 +94,7 @@ class Machine:
 
     @property
     def _environment(self) -> dict[str, str]:
-        # Other tests of this process point K1_* at servers of their own.
-        others = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
-        return others | {"PYTHONPATH": str(self._packages)}
+        return inherited_environment() | {"PYTHONPATH": str(self._packages)}
 
     def run(self, *arguments: str, **behaviour: str) -> tuple[int, str, str]:
         if arguments[0] != "up":

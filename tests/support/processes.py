@@ -21,6 +21,11 @@ def is_alive(process: psutil.Process | int) -> bool:
         return False
 
 
+def inherited_environment() -> dict[str, str]:
+    """Return the environment without settings: other tests of this process set K1_* to the addresses of other servers."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+
+
 @contextmanager
 def unmeasured() -> Generator[None]:
     """Start processes in the block without measuring their coverage.

@@ -24,7 +24,7 @@ from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from tests.support.bus import connected_client, request
 from tests.support.checked_http import check_gateway
 from tests.support.fork_server import run_forked
-from tests.support.processes import is_alive
+from tests.support.processes import inherited_environment, is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until
 
 T = TypeVar("T")
@@ -61,8 +61,8 @@ class System:
 
     def cli(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `k1` command against this system."""
-        # Other tests of this process set K1_* to the addresses of other servers.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+        with unmeasured():
+            environment = inherited_environment()
         environment |= ({} if self.sign_in else {"K1_AUTH": "off"}) | self.settings
         arguments = (*args, "--home", str(self.home))
         done = run_forked("k1_cli", *arguments, environment=environment, timeout_s=PATIENCE_S * 2)

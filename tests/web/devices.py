@@ -1,12 +1,12 @@
 """Simulated devices for tests in the browser, besides those of the stage."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.support.processes import inherited_environment
 from tests.support.system import wait_for
 from tests.web.conftest import Stage
 
@@ -14,9 +14,10 @@ from tests.web.conftest import Stage
 @contextmanager
 def simulated(stage: Stage, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run `k1 sim` with arguments until the end of the block."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
     command = [sys.executable, "-m", "k1_cli", "sim", *arguments, "--home", str(stage.system.home)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env=inherited_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from tests.support.processes import inherited_environment
 
 PASSWORD = "violet otter plays cello"
 PROGRAM = """
@@ -64,7 +65,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def _run(**environment: str) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+    inherited = inherited_environment()
     subprocess.run(
         [sys.executable, "-c", PROGRAM], env=inherited | environment, check=True, capture_output=True
     )
@@ -93,7 +94,7 @@ def test_an_error_is_reported_without_personal_data(receiver: Receiver) -> None:
 def test_nothing_is_sent_without_an_address(receiver: Receiver) -> None:
     """Without K1_SENTRY_DSN the library is not even loaded."""
     check = 'import sys; assert "sentry_sdk" not in sys.modules'
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("K1_")}
+    inherited = inherited_environment()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM + check],
         env=inherited | {"PASSWORD": PASSWORD},
