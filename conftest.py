@@ -98,7 +98,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Leave out the log of a test that passed, which nobody sees, before a worker sends it.
+    """Leave out the log of a test that passed, which is never shown, before a worker sends it.
 
     Escape lone surrogates in that of another one, because pytest-xdist ends a worker whose report has one.
     """

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from tests.containers.progress import CommandError, last_lines, run, say
 
 FOLDER: Final = Path("/var/tmp/k1-containers")
-"""Where an engine of ours is kept, so that later runs are quick; it takes 8 GB."""
+"""Where an engine of ours is kept, so that later runs are quick; it takes 11 GB."""
 _NAMESPACE: Final = "k1containers"
 _TOOLS: Final = {"debootstrap": "debootstrap", "iptables": "iptables", "ip": "iproute2", "runc": "runc"}
 """Programs that the engine needs, and the Debian packages that have them."""

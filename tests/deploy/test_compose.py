@@ -53,8 +53,8 @@ def test_every_secret_is_made_and_given_to_who_needs_it(tmp_path: Path) -> None:
     assert {name for each in SERVICES.values() for name in each.get("secrets", [])} == set(NAMES)
     for name, service in SERVICES.items():
         given = {each for each in service.get("secrets", []) if each.startswith("K1_")}
-        told = service.get("environment", {}).get(SECRETS_FOLDER)
-        assert (told == "/run/secrets") == bool(given), name
+        folder = service.get("environment", {}).get(SECRETS_FOLDER)
+        assert (folder == "/run/secrets") == bool(given), name
         if name in SERVERS:
             texts = [
                 *map(str, service.get("command", [])),

@@ -25,7 +25,7 @@ def run_test(
 ) -> None:
     """Build the images, start the system, use it, cut networks, and upgrade the release before under load.
 
-    Without Docker, root on Debian gets an engine in /var/tmp/k1-containers (8 GB), and stand-ins of images that
+    Without Docker, root on Debian gets an engine in /var/tmp/k1-containers (11 GB), and stand-ins of images that
     cannot be pulled.
 
     Example: ./k1 containers test --from v1.0.0

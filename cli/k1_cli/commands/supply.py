@@ -61,6 +61,7 @@ def audit() -> None:
 
 def _run_audit(name: str, command: list[str], read: Callable[[Any], Findings]) -> int:
     """Run an audit, print what it says, and return its exit status."""
+    messages.print(f"k1: {name}", style="bold")
     done = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
     try:
         findings = read(json.loads(done.stdout))

@@ -89,7 +89,7 @@ TRIGGERS = {
 def upgrade() -> None:
     op.execute(TABLE)
     op.execute("CREATE INDEX track_minutes_bucket ON telemetry.track_minutes (bucket)")
-    # Nobody adds to the rollup between its rows being read and the triggers being there.
+    # No other transaction adds to the rollup after its rows were read and before the triggers are there.
     op.execute("LOCK TABLE telemetry.rollup_1m IN SHARE ROW EXCLUSIVE MODE")
     op.execute(adding(rows_of("telemetry.rollup_1m", 1)))
     for name, (event, tables, rows) in TRIGGERS.items():
