@@ -25,11 +25,14 @@ TRANSIENT = (NatsError, TimeoutError)
 async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -> None:
     """It is idempotent, also when several pods run it at once, and creates every stream, durable and bucket.
 
-    A durable that read some subjects in an earlier release reads the whole stream afterwards.
+    A durable that read some subjects in an earlier release reads the whole stream afterwards, and a bucket whose entries
+    lived for a shorter time gets the present one.
     """
     await asyncio.gather(*(provision_bus(jetstream) for _ in range(3)))
     narrow = replace(durables.TELEMETRY_STORE, reads_whole_stream=False)
     await jetstream.add_consumer(narrow.stream, consumer_config(narrow))
+    presence = await jetstream.stream_info(f"KV_{streams.PRESENCE.name}")
+    await jetstream.update_stream(presence.config, max_age=6.0, duplicate_window=6.0)
     await provision()
     for stream in streams.STREAMS:
         info = await jetstream.stream_info(stream.name)
@@ -39,7 +42,9 @@ async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -
         assert info.config.max_deliver == durable.max_deliver
         assert (info.config.filter_subjects or []) == durable.filter_subjects
     for bucket in streams.BUCKETS:
-        assert (await jetstream.key_value(bucket.name)) is not None
+        status = await (await jetstream.key_value(bucket.name)).status()
+        assert status.ttl == (bucket.ttl.total_seconds() if bucket.ttl else 0)
+        assert status.stream_info.config.description == bucket.description
 
 
 async def test_a_cluster_works_on_when_a_server_is_lost(tmp_path: Path) -> None:

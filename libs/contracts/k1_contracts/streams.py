@@ -201,8 +201,8 @@ ANSWERS = Bucket(
 )
 PRESENCE = Bucket(
     "PRESENCE",
-    "Devices that are online",
-    ttl=timedelta(seconds=6),
+    "Devices that are online, and those that were when the last leader of telemetry ended",
+    ttl=timedelta(days=1),
     writers=("telemetry",),
     readers=("deploy",),
 )

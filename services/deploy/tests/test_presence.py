@@ -1,5 +1,6 @@
 """Presence of devices, from a real bucket."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,7 @@ class Clock:
 
 
 def test_an_entry_expires_without_a_message() -> None:
-    """After its time to live a device is offline without any message; when it was last seen stays known."""
+    """When its entry is no longer valid, a device is offline without any message; when it was last seen stays known."""
     clock = Clock()
     cache = PresenceCache(6.0, clock)
     cache.put("a", presence_of("a", alarms=[ALARM]))
@@ -56,7 +57,7 @@ def test_an_entry_expires_without_a_message() -> None:
     ("age_s", "after_s", "online"), [(99.0, 0.0, False), (-99.0, 5.9, True), (-99.0, 6.1, False)]
 )
 def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> None:
-    """An entry from the past or the future lives no longer than its time to live."""
+    """An entry from the past or the future is valid no longer than one from now."""
     clock = Clock()
     cache = PresenceCache(6.0, clock)
     cache.put("a", presence_of("a"), age_s)
@@ -68,16 +69,17 @@ def test_clocks_that_disagree(age_s: float, after_s: float, online: bool) -> Non
 async def bucket(
     jetstream: JetStreamContext, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyValue]:
-    """A separate empty bucket, whose entries do not expire while a test is delayed."""
+    """A separate empty bucket."""
     name = f"PRESENCE_{unique}"
-    monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name, ttl=timedelta(days=1)))
+    monkeypatch.setattr(streams, "PRESENCE", replace(streams.PRESENCE, name=name))
     yield await jetstream.create_key_value(bucket=name)
     await jetstream.delete_key_value(name)
 
 
 @pytest.fixture
 def watcher(nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue) -> PresenceWatcher:
-    return PresenceWatcher(nats_client, jetstream)
+    """A watcher for which entries stay valid while a test is delayed."""
+    return PresenceWatcher(nats_client, jetstream, PresenceCache(timedelta(days=1).total_seconds()))
 
 
 async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyValue, unique: str) -> None:
@@ -95,6 +97,19 @@ async def test_existing_and_later_entries(watcher: PresenceWatcher, bucket: KeyV
         lambda: not cache.is_online(f"{unique}-a"), "the deleted device is offline", interval_s=0.01
     )
     assert (cache.is_online(f"{unique}-x"), cache.last_seen(f"{unique}-a")) == (False, NOW)
+
+
+async def test_an_entry_that_telemetry_left_does_not_count(
+    nats_client: Client, jetstream: JetStreamContext, bucket: KeyValue, unique: str
+) -> None:
+    """Without a leader of telemetry the entry stays in the bucket, and its device is offline after six seconds."""
+    assert PresenceWatcher(nats_client, jetstream).cache.validity_s == 6.0
+    await bucket.put(unique, presence_of(unique).to_json())
+    written_s = time.monotonic()
+    await eventually(lambda: time.monotonic() - written_s > 0.05, "the entry is too old")
+    watcher = PresenceWatcher(nats_client, jetstream, PresenceCache(validity_s=0.05))
+    await watcher.start()
+    assert (watcher.cache.is_online(unique), watcher.cache.last_seen(unique)) == (False, NOW)
 
 
 async def test_an_empty_bucket(watcher: PresenceWatcher) -> None:

@@ -11,16 +11,18 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import NotFoundError
 
 from k1_contracts import streams, subjects
-from k1_contracts.messages.telemetry import DEVICE_READINGS, Presence
+from k1_contracts.messages.telemetry import DEVICE_READINGS, PRESENCE_VALIDITY, Presence
+from k1_platform.nats.jetstream_api import key_subject
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import PostgresSettings
 from k1_telemetry.database import SCHEMA
 from k1_telemetry.migrate import migrate
 from k1_telemetry.store.partitions import ensure_partitions
 from services.telemetry.tests import samples
+from tests.support.bus import connected_client
 from tests.support.database import empty_tables, temporary_database
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -54,8 +56,19 @@ def service_environment(provisioned: Infrastructure, database: PostgresSettings)
 
 
 @pytest.fixture(scope="module")
+def no_presence(provisioned: Infrastructure) -> None:
+    """Empty the presence bucket, because a leader publishes which of its devices have left since."""
+
+    async def empty() -> None:
+        async with connected_client() as client:
+            await client.jetstream(timeout=PATIENCE_S).purge_stream(f"KV_{streams.PRESENCE.name}")
+
+    asyncio.run(empty())
+
+
+@pytest.fixture(scope="module")
 def telemetry(
-    service_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    no_presence: None, service_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
     """Run the service as the leader for one module only, because it also raises alarms for other tests' devices."""
     folder = tmp_path_factory.mktemp("telemetry")
@@ -150,13 +163,15 @@ class FakeDevice:
             await asyncio.sleep(1 / rate)
 
     async def presence(self) -> Presence | None:
-        """Return its entry in the presence bucket, or None."""
-        bucket = await self.client.jetstream(timeout=PATIENCE_S).key_value(streams.PRESENCE.name)
+        """Return its entry in the presence bucket, or None without one that is valid."""
+        jetstream, name = self.client.jetstream(timeout=PATIENCE_S), streams.PRESENCE.name
         try:
-            entry = await bucket.get(self.id)
-        except KeyNotFoundError:
+            entry = await jetstream.get_last_msg(f"KV_{name}", key_subject(name, self.id), direct=True)
+        except NotFoundError:
             return None
-        return Presence.model_validate_json(entry.value or b"")
+        assert entry.time is not None
+        is_valid = entry.data and datetime.now(UTC) - entry.time <= PRESENCE_VALIDITY
+        return Presence.model_validate_json(entry.data or b"") if is_valid else None
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline
+from k1_contracts.messages.telemetry import DeviceAlarm, DeviceOffline, DeviceOnline, Presence
 from k1_telemetry.fleet.effects import Effects, FleetEvent, live_sample
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.fleet.presence import Watermark
@@ -67,6 +67,24 @@ def test_a_silence_is_an_event_and_an_alarm_and_clears_other_alarms() -> None:
     assert (recorder.effects.presence_removed, recorder.effects.presence_changed) == ({}, {K1: None})
     names = ["online", "alarm", "offline", "alarm", "alarm", "alarm", "online"]
     assert recorder.live_events == [(TRACK, name) for name in names]
+
+
+def test_devices_that_an_earlier_leader_left_online_are_missed_or_go_on() -> None:
+    """One that sends nothing goes offline, with its alarms; one that sends counts as online from then on."""
+    alarm = DeviceAlarm(
+        device_id=K1, kind="temperature", level="alarm", state="raised", reason="", since=at(0), at=at(0)
+    )
+    left = Presence(device_id=K1, online_since=at(0), last_seen=at(0), alarms=[alarm])
+    fleet = Fleet(lapsed=[left, left.model_copy(update={"device_id": "k1-b", "alarms": []})])
+    recorder = FleetRecorder(fleet)
+    assert not fleet.is_confirmed(K1)
+    assert not fleet.is_confirmed("k1-b")
+    recorder.reading(100, device="k1-b")
+    assert fleet.is_confirmed("k1-b")
+    recorder.advance_to(100)
+    assert recorder.event_list == ["silence", "temperature alarm cleared", "silence alarm raised"]
+    assert {event.device_id for event in recorder.effects.events} == {K1}
+    assert fleet.online_devices() == ["k1-b"]
 
 
 def test_online_is_a_live_event_once_the_track_is_known() -> None:

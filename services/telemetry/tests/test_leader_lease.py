@@ -7,11 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoStreamResponseError
+from nats.js.kv import KV_DEL, KV_OP
 from prometheus_client import CollectorRegistry
 
 from k1_contracts import streams
-from k1_contracts.messages.telemetry import Presence
+from k1_contracts.messages.telemetry import PRESENCE_VALIDITY, Presence
+from k1_platform.nats.jetstream_api import key_subject
+from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership import lease, publisher, session
 from k1_telemetry.leadership.lease import LeaderLease, LeadershipLostError
@@ -140,8 +144,8 @@ def test_a_leader_without_a_broker_stops_before_the_next_leader_starts(simulated
     assert started - stopped >= lease._SAFETY_MARGIN_S - 0.02
 
 
-def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -> None:
-    """It is written often enough that entries outlast a takeover."""
+def test_presence_is_written_again_while_it_is_valid(simulated: SimulatedTime) -> None:
+    """It is written often enough that entries outlast a takeover; that of a device that is not confirmed is not."""
     written: dict[str, list[float]] = {}
 
     async def publish(subject: str, _: bytes) -> None:
@@ -150,7 +154,8 @@ def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -
     bus: Any = SimpleNamespace(client=SimpleNamespace(publish=publish, is_connected=True))
     held: Any = SimpleNamespace(require=lambda: None)
     event_publisher = EventPublisher(bus, held, Metrics(CollectorRegistry()), random.Random(1))
-    fleet = Fleet(Presence(device_id=f"k1-{n}", online_since=at(0), last_seen=at(n)) for n in range(50))
+    present = [Presence(device_id=f"k1-{n}", online_since=at(0), last_seen=at(n)) for n in range(51)]
+    fleet = Fleet(present[:50], lapsed=present[50:])
 
     async def refresh() -> None:
         await event_publisher.refresh_presence(fleet, all_devices=True)
@@ -162,5 +167,23 @@ def test_presence_is_written_again_before_it_expires(simulated: SimulatedTime) -
     longest_s = max(later - earlier for times in written.values() for earlier, later in pairwise(times))
     assert len(written) == 50
     assert longest_s <= publisher.PRESENCE_REFRESH_S + session._SILENCE_CHECK_INTERVAL_S + 1e-6
-    assert streams.PRESENCE.ttl is not None
-    assert longest_s + TTL_S + ACQUIRE_INTERVAL_S < streams.PRESENCE.ttl.total_seconds()
+    assert longest_s + TTL_S + ACQUIRE_INTERVAL_S < PRESENCE_VALIDITY.total_seconds()
+
+
+def test_the_removal_of_presence_is_repeated_until_it_is_stored(simulated: SimulatedTime) -> None:
+    """An entry that is left would be taken for a device whose offline event is missing."""
+    outcomes: list[Exception | None] = [NatsTimeoutError(), NoStreamResponseError(), None]
+    removed: list[str] = []
+
+    async def publish(subject: str, _: bytes, headers: dict[str, str]) -> None:
+        assert headers == {KV_OP: KV_DEL}
+        removed.append(subject)
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    client = SimpleNamespace(is_closed=False)
+    bus: Any = SimpleNamespace(jetstream=SimpleNamespace(publish=publish), client=client)
+    held: Any = SimpleNamespace(require=lambda: None)
+    event_publisher = EventPublisher(bus, held, Metrics(CollectorRegistry()), random.Random(1))
+    simulated.run(event_publisher.publish(Effects(presence_removed={"k1-a": None}), Fleet()))
+    assert removed == [key_subject(streams.PRESENCE.name, "k1-a")] * 3

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.errors import NoKeysError
 from nats.js.kv import KV_DEL, KV_OP
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
@@ -24,9 +25,10 @@ from k1_contracts.messages.telemetry import (
     DEVICE_OFFLINE,
     DEVICE_ONLINE,
     DEVICE_READINGS,
+    PRESENCE_VALIDITY,
     DeviceOffline,
 )
-from k1_platform.nats.jetstream_api import key_subject
+from k1_platform.nats.jetstream_api import ANY_KEY, key_of, key_subject
 from k1_telemetry.leadership.election import LEADER_KEY
 from k1_telemetry.leadership.lease import TTL_S
 from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
@@ -200,11 +202,10 @@ async def wait_for_new_samples(recorder: MessageRecorder) -> None:
 
 
 async def assert_presence_kept(fleet: list[FakeDevice], for_s: float) -> None:
-    """Assert that no device's entry in the presence bucket disappears before it can expire.
+    """Assert that no device's entry in the presence bucket becomes too old or disappears before it can.
 
     The tests on simulated time show that it is written often enough.
     """
-    assert streams.PRESENCE.ttl is not None
     asked = time.monotonic()
     end = asked + for_s
     written: dict[str, tuple[datetime, float]] = {}
@@ -213,7 +214,7 @@ async def assert_presence_kept(fleet: list[FakeDevice], for_s: float) -> None:
         for device in fleet:
             presence = await device.presence()
             if presence is None:
-                assert time.monotonic() - written[device.id][1] >= streams.PRESENCE.ttl.total_seconds()
+                assert time.monotonic() - written[device.id][1] >= PRESENCE_VALIDITY.total_seconds()
             elif written.get(device.id, (None,))[0] != presence.last_seen:
                 written[device.id] = presence.last_seen, before
         await asyncio.sleep(0.05)
@@ -283,6 +284,65 @@ async def test_a_leader_that_stops_hands_over_at_once(
     earlier, later = next(pair for pair in pairwise(lease_changes) if pair[1].holder == new != pair[0].holder)
     # A process that was paused for too long does not release an expired lease.
     assert earlier.holder is None or later.at_s - earlier.at_s >= TTL_S - 0.1
+
+
+async def wait_for_no_presence(fleet: list[FakeDevice]) -> None:
+    async def none_present() -> bool:
+        return await asyncio.gather(*(device.presence() for device in fleet)) == [None] * len(fleet)
+
+    await eventually(none_present, "no device has a valid presence", interval_s=0.05)
+
+
+async def test_a_leader_publishes_which_devices_left_while_there_was_none(
+    start: Start, client: Client, recorder: MessageRecorder, start_sending: StartSending
+) -> None:
+    """It comes when no entry is valid any more: a device that said bye or is silent goes offline exactly once.
+
+    Their entries are not written again, and are removed. A device that sends again stays online, without an event.
+    """
+    names = ("silent", "leaving", "staying")
+    fleet = [silent, leaving, staying] = [FakeDevice(client, f"k1-{name}") for name in names]
+    first = await asyncio.to_thread(start)
+    sending = [start_sending(device) for device in fleet]
+    await wait_for_presence(fleet)
+    first.process.kill()
+    for task in sending:
+        task.cancel()
+    await wait_for_no_presence(fleet)
+    await leaving.announce("bye")
+    written = await record_presence_writes(client)
+    await asyncio.to_thread(start)
+    start_sending(staying)
+    await recorder.event(DEVICE_OFFLINE.subject, device_id=silent.id)
+    last = FakeDevice(client, "k1-last")
+    await last.send()  # An event that is published twice comes before this device is offline.
+    await recorder.event(DEVICE_OFFLINE.subject, device_id=last.id)
+    bucket = await client.jetstream().key_value(streams.PRESENCE.name)
+
+    async def only_staying() -> bool:
+        return await bucket.keys() == [staying.id]
+
+    await eventually(
+        only_staying, "the entries of the devices that left are removed", retry_on=(NoKeysError,)
+    )
+    offline = [(event["device_id"], event["reason"]) for event in recorder.of(DEVICE_OFFLINE.subject)]
+    assert sorted(offline) == [(last.id, "silence"), (leaving.id, "bye"), (silent.id, "silence")]
+    online = [event["device_id"] for event in recorder.of(DEVICE_ONLINE.subject)]
+    assert sorted(online) == sorted(device.id for device in [*fleet, last])
+    assert set(written) == {staying.id, last.id}
+
+
+async def record_presence_writes(client: Client) -> list[str]:
+    """Return a list that grows by the id of a device whenever its entry in the presence bucket is written."""
+    written: list[str] = []
+
+    async def record(message: Msg) -> None:
+        if message.data:
+            written.append(key_of(streams.PRESENCE.name, message.subject))
+
+    await client.subscribe(key_subject(streams.PRESENCE.name, ANY_KEY), cb=record)
+    await client.flush()
+    return written
 
 
 async def test_a_paused_leader_publishes_nothing_more(

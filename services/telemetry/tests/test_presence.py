@@ -77,6 +77,15 @@ def test_an_old_message_brings_no_device_online(late: timedelta, comes_online: b
     assert tracker.get("k1-b") == Session("k1-b", at(0), at(1))
 
 
+def test_a_message_confirms_a_device_that_an_earlier_leader_left_online() -> None:
+    """It stays online without coming online again; an old message shows nothing of the current state."""
+    tracker = PresenceTracker([Session(K1, at(0), at(0), is_confirmed=False)])
+    assert not tracker.record_reading(K1, at(1), at(1) + MAX_AGE + timedelta(microseconds=1))
+    assert tracker.get(K1) == Session(K1, at(0), at(1), is_confirmed=False)
+    assert not tracker.record_reading(K1, at(60), at(61))
+    assert tracker.get(K1) == Session(K1, at(0), at(60))
+
+
 def test_a_bye_ends_the_session_until_the_next_message() -> None:
     """Readings from about that time are taken as earlier; a hello after the bye counts at once."""
     tracker = PresenceTracker()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, wait_until
@@ -20,6 +21,7 @@ def _ready(service: RunningService) -> dict[str, Any]:
     return wait_until(response_when_ready, "telemetry is ready", retry_on=(AssertionError,))
 
 
+@pytest.mark.usefixtures("no_presence")
 def test_the_service_becomes_ready_serves_metrics_and_stops_cleanly(
     service_environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """Defines the readings of devices, their presence, their alarms and the live feed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, RootModel
@@ -80,8 +80,13 @@ class DeviceAlarm(Contract):
     at: UtcTime
 
 
+PRESENCE_VALIDITY: Final = timedelta(seconds=6)
+"""How long an entry of the presence bucket counts after it was written. It stays longer in the bucket, so that the next
+leader of telemetry knows which devices were online, however long there was none."""
+
+
 class Presence(Contract):
-    """The value of a device in the presence bucket; a device without one is offline."""
+    """The value of a device in the presence bucket; a device without one, or with one that is too old, is offline."""
 
     device_id: DeviceId
     online_since: UtcTime

@@ -1,6 +1,7 @@
 """Creates or updates the streams, durables and key-value buckets that the contracts define."""
 
 import asyncio
+from typing import Final
 
 from nats.js import JetStreamContext
 from nats.js.api import (
@@ -17,6 +18,9 @@ from nats.js.errors import BucketNotFoundError, NotFoundError
 from k1_contracts import streams
 from k1_contracts.durables import DURABLES, Durable, stream_subjects
 from k1_platform.nats.mqtt_state import limit_mqtt_state
+
+_DUPLICATE_WINDOW_S: Final = 120.0
+"""Of a bucket's stream, as nats-py creates it; the server accepts none that is longer than the time to live."""
 
 
 def stream_config(stream: streams.Stream, replicas: int = 1) -> StreamConfig:
@@ -72,6 +76,7 @@ async def provision_bus(jetstream: JetStreamContext, *, replicas: int = 1) -> No
 
 
 async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket, replicas: int) -> None:
+    ttl_s = bucket.ttl.total_seconds() if bucket.ttl else 0.0
     try:
         config = (await (await jetstream.key_value(bucket.name)).status()).stream_info.config
     except BucketNotFoundError:
@@ -80,7 +85,7 @@ async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket,
                 bucket=bucket.name,
                 description=bucket.description,
                 history=1,
-                ttl=bucket.ttl.total_seconds() if bucket.ttl else None,
+                ttl=ttl_s,
                 max_bytes=bucket.max_bytes,
                 storage=StorageType.FILE,
                 replicas=replicas,
@@ -88,5 +93,11 @@ async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket,
             )
         )
     else:
-        if config.num_replicas != replicas:
-            await jetstream.update_stream(config, num_replicas=replicas)
+        await jetstream.update_stream(
+            config,
+            description=bucket.description,
+            max_age=ttl_s,
+            duplicate_window=min(_DUPLICATE_WINDOW_S, ttl_s) if ttl_s else _DUPLICATE_WINDOW_S,
+            max_bytes=bucket.max_bytes,
+            num_replicas=replicas,
+        )

@@ -1,7 +1,7 @@
 """Keeps the presence bucket in memory: which devices are online.
 
-The telemetry service renews the entry of an online device. An entry that is not renewed has expired after the bucket's
-time to live. That is computed here as well, because the end of an entry is not always announced.
+The telemetry service renews the entry of an online device. An entry that is not renewed in time does not count any more,
+although it stays in the bucket, where the next leader of telemetry needs it.
 """
 
 import logging
@@ -17,7 +17,7 @@ from nats.js import JetStreamContext
 from pydantic import ValidationError
 
 from k1_contracts import streams
-from k1_contracts.messages.telemetry import DeviceAlarm, Presence
+from k1_contracts.messages.telemetry import PRESENCE_VALIDITY, DeviceAlarm, Presence
 from k1_platform.nats.jetstream_api import ANY_KEY, key_of, key_subject
 
 _log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ class _Entry:
 class PresenceCache:
     """The last presence entry of each device."""
 
-    ttl_s: float
+    validity_s: float = PRESENCE_VALIDITY.total_seconds()
     clock: Callable[[], float] = time.monotonic
     """Monotonic, in s."""
     _entries: dict[str, _Entry] = field(default_factory=dict[str, _Entry])
 
     def put(self, device_id: str, presence: Presence, age_s: float = 0.0) -> None:
         """Store an entry that was written `age_s` ago."""
-        left = min(max(self.ttl_s - age_s, 0.0), self.ttl_s)
+        left = min(max(self.validity_s - age_s, 0.0), self.validity_s)
         self._entries[device_id] = _Entry(presence, self.clock() + left)
 
     def expire(self, device_id: str) -> None:
@@ -71,25 +71,19 @@ class PresenceCache:
         return known.presence.alarms if known and self.is_online(device_id) else []
 
 
-def _new_cache() -> PresenceCache:
-    ttl = streams.PRESENCE.ttl
-    assert ttl is not None
-    return PresenceCache(ttl.total_seconds())
-
-
 @dataclass(frozen=True, slots=True)
 class PresenceWatcher:
     """Fills the cache from the bucket."""
 
     client: Client
     jetstream: JetStreamContext
-    cache: PresenceCache = field(default_factory=_new_cache)
+    cache: PresenceCache = field(default_factory=PresenceCache)
 
     async def start(self) -> None:
         """Subscribe for as long as the connection lives, and read the existing entries.
 
         A plain subscription receives what is written to the bucket, and resumes after a lost connection; entries that
-        were missed meanwhile are renewed within the time to live.
+        were missed meanwhile are renewed while they are valid.
         """
         await self.client.subscribe(key_subject(streams.PRESENCE.name, ANY_KEY), cb=self._written)
         bucket = await self.jetstream.key_value(streams.PRESENCE.name)
@@ -107,7 +101,7 @@ class PresenceWatcher:
         device_id = key_of(streams.PRESENCE.name, message.subject)
         if message.data:
             self._put(device_id, message.data, 0.0)
-        else:  # a marker: deleted, purged or expired
+        else:  # a marker: deleted or purged
             self.cache.expire(device_id)
 
     def _put(self, device_id: str, value: bytes, age_s: float) -> None:

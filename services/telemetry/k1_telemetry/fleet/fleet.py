@@ -51,14 +51,21 @@ class Device:
 class Fleet:
     """Holds the devices that are online, with their alarms."""
 
-    def __init__(self, presences: Iterable[Presence] = ()) -> None:
-        """Start with the presence that the previous leader left, so that no event is published twice."""
-        known = list(presences)
+    def __init__(self, presences: Iterable[Presence] = (), lapsed: Iterable[Presence] = ()) -> None:
+        """Start with the presence that the previous leader left, so that no event is lost or published twice.
+
+        The devices in `lapsed` were online too long ago to count as online now. One that sends nothing goes offline as
+        any other; one that sends stays online.
+        """
+        valid, lapsed = list(presences), list(lapsed)
+        known = [*valid, *lapsed]
         self.counts = Counts()
         self.unpublished = Effects()
         """The effects of processed messages that are not completely published yet."""
         self._presence_tracker = PresenceTracker(
-            Session(p.device_id, p.online_since, p.last_seen) for p in known
+            Session(p.device_id, p.online_since, p.last_seen, is_confirmed=is_valid)
+            for entries, is_valid in ((valid, True), (lapsed, False))
+            for p in entries
         )
         self._devices = {p.device_id: Device(AlarmTracker(p.device_id, p.alarms)) for p in known}
         self._silence_alarms: dict[str, DeviceAlarm] = {}
@@ -138,8 +145,13 @@ class Fleet:
             alarms=self._devices[device_id].alarms.raised,
         )
 
+    def is_confirmed(self, device_id: str) -> bool:
+        """Return whether a device counts as online; one whose entry had lapsed does after its next message."""
+        session = self._presence_tracker.get(device_id)
+        return session is not None and session.is_confirmed
+
     def online_devices(self) -> list[str]:
-        """Return the ids of the devices that are online."""
+        """Return the ids of the devices that are online, also of those that are not confirmed yet."""
         return list(self._devices)
 
     def count_alarms(self) -> Counter[tuple[str, str]]:

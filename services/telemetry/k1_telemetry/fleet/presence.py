@@ -40,6 +40,8 @@ class Session:
     device_id: str
     online_since: datetime
     last_seen: datetime
+    is_confirmed: bool = True
+    """False for a device that an earlier leader left online too long ago, until its next message."""
 
 
 class PresenceTracker:
@@ -102,12 +104,14 @@ class PresenceTracker:
 
     def _record(self, device_id: str, at: datetime, now: datetime) -> bool:
         session = self._sessions.get(device_id)
+        is_current = now - at <= MAX_AGE
         if session is not None:
+            session.is_confirmed |= is_current
             if at > session.last_seen:
                 session.last_seen = at
                 self._sessions.move_to_end(device_id)
             return False
-        if now - at > MAX_AGE:
+        if not is_current:
             return False
         self._byes.pop(device_id, None)
         self._sessions[device_id] = Session(device_id, at, at)

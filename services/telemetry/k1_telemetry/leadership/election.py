@@ -77,7 +77,8 @@ class LeaderElection:
     async def _run_session(self) -> None:
         await self._clock.measure()
         if self._fleet is None or not self._lease.uninterrupted:
-            self._fleet = Fleet(await read_presence(self._bus))
+            stored = await read_presence(self._bus, self._clock.now())
+            self._fleet = Fleet(stored.valid, stored.lapsed)
         _log.info("became the leader", extra={"online": len(self._fleet.online_devices())})
         self._about["role"] = "leader"
         rng = random.Random()  # noqa: S311  jitter needs no secure randomness

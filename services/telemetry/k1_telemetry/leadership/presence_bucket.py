@@ -1,13 +1,15 @@
 """Reads the PRESENCE bucket for a new leader, and names its keys for the publisher."""
 
 import logging
-from typing import Final
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, cast
 
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.kv import KeyValue
 
 from k1_contracts import streams
-from k1_contracts.messages.telemetry import Presence
+from k1_contracts.messages.telemetry import PRESENCE_VALIDITY, Presence
 from k1_platform.nats.client import Bus
 from k1_platform.nats.jetstream_api import key_subject
 
@@ -21,23 +23,39 @@ def presence_subject(device_id: str) -> str:
     return key_subject(streams.PRESENCE.name, device_id)
 
 
-async def read_presence(bus: Bus) -> list[Presence]:
-    """Return the devices that are online; skip entries that cannot be read, because they expire.
+@dataclass(frozen=True, slots=True)
+class StoredPresence:
+    """What the previous leader left in the bucket."""
+
+    valid: list[Presence] = field(default_factory=list[Presence])
+    lapsed: list[Presence] = field(default_factory=list[Presence])
+    """Of devices that were online when the previous leader ended, too long ago to say that they are now."""
+
+    def add(self, presence: Presence, age: timedelta) -> None:
+        """Add an entry that was written this long ago."""
+        (self.valid if age <= PRESENCE_VALIDITY else self.lapsed).append(presence)
+
+
+async def read_presence(bus: Bus, now: datetime) -> StoredPresence:
+    """Return all entries, by the broker's time `now`; skip those that cannot be read, because they expire.
 
     Raises:
         nats.errors.Error: the broker does not respond.
     """
     bucket = await bus.jetstream.key_value(streams.PRESENCE.name)
     watcher = await bucket.watchall(ignore_deletes=True)
-    found: list[Presence] = []
+    found = StoredPresence()
     try:
         while (entry := await _next_entry(bus, watcher)) is not None:
             try:
-                found.append(Presence.model_validate_json(entry.value or b""))
+                presence = Presence.model_validate_json(entry.value or b"")
             except ValueError as error:
                 _log.warning(
                     "cannot read a presence entry", extra={"device": entry.key, "reason": str(error)}
                 )
+            else:
+                # nats-py declares an int and gives a datetime.
+                found.add(presence, now - cast("datetime", entry.created))
     finally:
         await watcher.stop()
     return found

@@ -1,6 +1,7 @@
 """Publishes what the fleet's changes cause: events, presence entries and live data.
 
-Events are retried until the stream has stored them. Presence is written again at intervals. Live data may be lost.
+Events and the removal of presence entries are retried until they are stored. Presence is written again at intervals.
+Live data may be lost.
 """
 
 import asyncio
@@ -9,9 +10,10 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any, Final, TypeVar
 
+from nats.errors import Error as NatsError
 from nats.js.kv import KV_DEL, KV_OP
 
 from k1_contracts.descriptors import Publication
@@ -39,10 +41,11 @@ from k1_telemetry.leadership.throttle import Throttle
 
 SOURCE: Final = "telemetry"
 PRESENCE_REFRESH_S: Final = 1.5
-"""Presence entries live for six seconds, so a standby that takes over within four finds every device online."""
+"""Entries are valid for six seconds, so a device stays online while a standby takes over within four."""
 PUBLISH_BACKOFF: Final = BackoffSchedule(first_s=0.1, max_s=2.0, jitter=(0.7, 1.3))
 """The pauses after the stream did not confirm an event."""
 _MAX_CONCURRENT_DEVICES: Final = 256
+D = TypeVar("D")
 _log = logging.getLogger(__name__)
 
 
@@ -70,8 +73,7 @@ class EventPublisher:
         self._metrics.live.labels("held").inc(len(readings) - len(passed))
         await self._publish_live(passed)
         await self._publish_events(effects.events)
-        for device_id in effects.presence_removed:
-            await self._remove_presence(device_id)
+        await _for_each_device(self._remove_presence, effects.presence_removed)
         for device_id in effects.presence_changed:
             await self._write_presence(fleet, device_id)
         for track_id, event in effects.live_events:
@@ -116,7 +118,7 @@ class EventPublisher:
 
     async def _write_presence(self, fleet: Fleet, device_id: str) -> None:
         presence = fleet.presence(device_id)
-        if presence is None:
+        if presence is None or not fleet.is_confirmed(device_id):
             return
         # No acknowledgement is awaited: a lost entry is written again at the next refresh.
         await self._bus.client.publish(presence_subject(device_id), presence.to_json())
@@ -124,40 +126,66 @@ class EventPublisher:
         self._presence_written_s.move_to_end(device_id)
 
     async def _remove_presence(self, device_id: str) -> None:
+        """Remove the entry of a device; return when that is stored.
+
+        The next leader would publish that the device is offline once more if the entry were left.
+        """
         self._throttle.forget(device_id)
         self._presence_written_s.pop(device_id, None)
-        await self._bus.client.publish(presence_subject(device_id), b"", headers={KV_OP: KV_DEL})
+        subject = presence_subject(device_id)
+        await self._until_stored(subject, lambda: self._delete_entry(subject))
+
+    async def _delete_entry(self, subject: str) -> None:
+        try:
+            await self._bus.jetstream.publish(subject, b"", headers={KV_OP: KV_DEL})
+        except (NatsError, TimeoutError, OSError) as error:
+            raise TransientError(f"the removal was not confirmed: {error!r}") from error
 
     async def _publish_events(self, events: list[FleetEvent]) -> None:
         """Publish the events of one device in order, and those of different devices concurrently."""
         by_device: dict[str, list[FleetEvent]] = {}
         for event in events:
             by_device.setdefault(event.device_id, []).append(event)
-        semaphore = asyncio.Semaphore(_MAX_CONCURRENT_DEVICES)
 
         async def publish_in_order(device_events: list[FleetEvent]) -> None:
-            async with semaphore:
-                for event in device_events:
-                    await self._publish_event(event)
+            for event in device_events:
+                await self._publish_event(event)
 
-        if len(by_device) == 1:
-            await publish_in_order(events)
-        elif by_device:
-            await asyncio.gather(*map(publish_in_order, by_device.values()))
+        await _for_each_device(publish_in_order, by_device.values())
 
     async def _publish_event(self, change: FleetEvent) -> None:
         event = _publication(change)
         subject = event.message.subject
+        await self._until_stored(
+            subject, lambda: publish(self._bus.broker, event.message, event.body, source=SOURCE)
+        )
+        self._metrics.events.labels(subject).inc()
+
+    async def _until_stored(self, subject: str, store: Callable[[], Awaitable[None]]) -> None:
+        """Repeat `store` until the broker has confirmed it."""
         for failures in itertools.count(1):
             self._lease.require()
             try:
-                await publish(self._bus.broker, event.message, event.body, source=SOURCE)
+                await store()
             except TransientError as error:
-                _log.warning("event not stored yet", extra={"subject": subject, "reason": str(error)})
+                _log.warning("not stored yet", extra={"subject": subject, "reason": str(error)})
                 await asyncio.sleep(PUBLISH_BACKOFF.pause_s(failures, self._rng))
             else:
-                self._metrics.events.labels(subject).inc()
                 return
+
+
+async def _for_each_device(work: Callable[[D], Awaitable[None]], devices: Collection[D]) -> None:
+    """Do the work of different devices concurrently."""
+    semaphore = asyncio.Semaphore(_MAX_CONCURRENT_DEVICES)
+
+    async def limited(device: D) -> None:
+        async with semaphore:
+            await work(device)
+
+    if len(devices) == 1:
+        await work(*devices)
+    elif devices:
+        await asyncio.gather(*map(limited, devices))
 
 
 def _publication(event: FleetEvent) -> Publication[Any]:
