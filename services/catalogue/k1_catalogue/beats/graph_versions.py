@@ -14,6 +14,7 @@ from k1_catalogue.beats.version_builder import MadeMap, NewGraph, VersionSource
 from k1_catalogue.beats.version_writer import VersionWriter
 from k1_catalogue.database import SCHEMA
 from k1_catalogue.graphs import store as graph_store
+from k1_catalogue.graphs.graph_changes import describe_changes
 from k1_catalogue.graphs.graph_report import report_graph
 from k1_catalogue.graphs.queries import RunGraph, require_match, require_valid
 from k1_catalogue.graphs.revisions import Baseline, next_revision
@@ -75,8 +76,7 @@ class GraphVersions:
             show_failed=None,
             graph=NewGraph(next_revision(None, text, at), report.files(text)),
         )
-        changed = len(report.impact.changed_nodes) + len(report.impact.removed_nodes)
-        change = replace(change, detail=f"{changed} nodes differ from {report.impact.against}")
+        change = replace(change, detail=describe_changes(report.impact))
         edit = await self._edit(query, source, at)
         try:
             return await self.writer.add(change, source, edit, made, at)

@@ -8,7 +8,6 @@ from typing import Final
 
 from k1_catalogue.maps.beat_diff import diff_beats
 from k1_contracts.base import Contract
-from k1_contracts.graph import GraphImpact
 from k1_contracts.messages.catalogue.beats import (
     BeatAuthor,
     BeatChanges,
@@ -18,7 +17,6 @@ from k1_contracts.messages.catalogue.beats import (
     SaveBeatOverride,
 )
 from k1_contracts.messages.catalogue.graph_edits import SaveGraphVersion
-from k1_contracts.messages.catalogue.tracks import GraphEditCounts
 
 MAX_LISTED: Final = 5000
 """Entries of each list of changes."""
@@ -91,15 +89,4 @@ def changes_between(before_ms: Sequence[float], after_ms: Sequence[float]) -> Be
         ],
         added=found.added[:MAX_LISTED],
         removed=found.removed[:MAX_LISTED],
-    )
-
-
-def count_changes(impact: GraphImpact) -> GraphEditCounts:
-    """Return the number of changes of each kind that an impact report lists."""
-    return GraphEditCounts(
-        nodes_added=len(impact.added_nodes),
-        nodes_removed=len(impact.removed_nodes),
-        nodes_changed=len({change.node for change in impact.changed_params}),
-        edges_added=sum(change.after is not None for change in impact.changed_inputs),
-        edges_removed=sum(change.before is not None for change in impact.changed_inputs),
     )

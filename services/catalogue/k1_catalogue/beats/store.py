@@ -9,8 +9,9 @@ from typing import Any, Final
 import asyncpg
 
 from k1_catalogue import errors
-from k1_catalogue.beats.override import BeatEdit, count_changes
+from k1_catalogue.beats.override import BeatEdit
 from k1_catalogue.database import without_nul
+from k1_catalogue.graphs.graph_changes import count_changes
 from k1_contracts.graph import GraphImpact
 from k1_contracts.messages.catalogue.beats import BeatAuthor, BeatChanges, CurrentBeatOverride
 from k1_contracts.messages.catalogue.tracks import BeatEditCounts, VersionEdit

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from k1_catalogue import errors
 from k1_catalogue.database import SCHEMA
+from k1_catalogue.graphs.graph_changes import describe_changes
 from k1_catalogue.graphs.graph_report import RUN_ARTEFACTS, GraphReport, report_graph
 from k1_catalogue.graphs.revisions import GraphRevision, next_revision
 from k1_catalogue.graphs.show_builder import ShowBuilder
@@ -246,10 +247,8 @@ async def _save_edit(
         at=edit.created_at,
     )
     await enqueue(connection, SCHEMA, GRAPH_EDITED, event, source="catalogue")
-    changed = len(report.impact.changed_nodes) + len(report.impact.removed_nodes)
-    detail = (
-        f"version {version}, revision {edit.revision}: {changed} nodes differ from {report.impact.against}"
-    )
+    changes = f"{describe_changes(report.impact)}, compared with {report.impact.against}"
+    detail = f"version {version}, revision {edit.revision}: {changes}"
     await write_audit_entry(connection, track_id, at=edit.created_at, action="graph edited", detail=detail)
 
 

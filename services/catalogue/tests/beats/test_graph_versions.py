@@ -94,7 +94,7 @@ async def test_a_graph_becomes_a_version_that_is_ready(
         "SELECT actor ->> 'name', action, detail FROM catalogue.track_events ORDER BY id DESC LIMIT 1"
     )
     assert line is not None
-    text = "version 2 from version 1: 4 nodes differ from version 1"
+    text = "version 2 from version 1: 1 node changed"
     assert tuple(line) == ("Ben", "graph edited", text)
 
 

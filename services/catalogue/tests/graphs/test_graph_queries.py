@@ -220,7 +220,7 @@ async def test_an_edit_removes_the_artefacts_of_a_run(
     again = await graphs.put_graph(put(song, edited_graph(500)))
     assert (again.revision, again.etag) == (2, saved.etag)
     assert (await audit(pool, song))[1:] == [
-        "graph edited: version 1, revision 2: 4 nodes differ from the first graph of this version"
+        "graph edited: version 1, revision 2: 1 node changed, compared with the first graph of this version"
     ]
 
 
