@@ -32,6 +32,15 @@ describe("a line of the log", () => {
     expect(toItem(event(`alarm.${change}`, { device_id: "d", kind: "drift", level, flapping: false, reason: "r" }))?.severity).toBe(severity);
   });
 
+  it("says in plain words why an alarm was opened and cleared, and why a device was rolled back", () => {
+    const alarm = { device_id: "d", kind: "temperature", level: "alarm", flapping: false, reason: "temp_c > 80" };
+    expect(toItem(event("alarm.opened", alarm))?.detail).toBe("Temperature above 80 °C");
+    expect(toItem(event("alarm.cleared", { ...alarm, clear_reason: "temp_c <= 75 for 2s" }))?.detail).toBe("Temperature at most 75 °C for 2 s");
+    const data = { deployment_id: "dep_1", track_id: "trk_1", version: 1, devices: [{ device_id: "d", outcome: "rolled_back", reason: "drift_ms > 100 for 5s" }] };
+    expect(toItem(event("deploy.rolled_back", { ...data, reason: "d: drift_ms > 100 for 5s" }))?.detail).toBe("d: drift above 100 ms for 5 s");
+    expect(toItem(event("deploy.succeeded", data))?.detail).toBe("d: drift above 100 ms for 5 s");
+  });
+
   it("says once that an alarm flaps, and nothing of each crossing of its level", () => {
     const data = { device_id: "d", kind: "drift", level: "amber", flapping: true, reason: "r" };
     expect(toItem(event("alarm.opened", data))?.text).toBe("Drift alarm comes and goes");

@@ -2,6 +2,7 @@ import type { FeedEvent, Schemas } from "../api/types";
 import { formatSpan } from "../app/format";
 import { activityTexts } from "../texts/activity";
 import { deployTexts } from "../texts/deploy";
+import { plainConditions, plainReason } from "../texts/reasons";
 
 const t = activityTexts.events;
 
@@ -80,9 +81,9 @@ function lineOf(event: FeedEvent): Line | undefined {
     case "deploy.succeeded":
       return onDeployment("good", t.deployed(event.data.version, event.data.devices.filter(({ outcome }) => outcome === "committed").length), event.data, failures(event.data.devices));
     case "deploy.rolled_back":
-      return onDeployment("bad", event.actor ? t.rolledBack(event.data.version) : t.autoRolledBack(event.data.version), event.data, event.data.reason);
+      return onDeployment("bad", event.actor ? t.rolledBack(event.data.version) : t.autoRolledBack(event.data.version), event.data, plainConditions(event.data.reason));
     case "deploy.failed":
-      return onDeployment("bad", t.deployFailed(event.data.version), event.data, event.data.reason);
+      return onDeployment("bad", t.deployFailed(event.data.version), event.data, plainConditions(event.data.reason));
     case "device.online":
       return onDevice("device", "info", t.online, event.data.device_id);
     case "device.offline":
@@ -90,9 +91,9 @@ function lineOf(event: FeedEvent): Line | undefined {
     case "alarm.opened":
       return openedLine(event.data);
     case "alarm.cleared":
-      return onDevice("alarm", "good", t.cleared(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.clear_reason ?? event.data.reason);
+      return onDevice("alarm", "good", t.cleared(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, plainReason(event.data.clear_reason ?? event.data.reason));
     case "alarm.acknowledged":
-      return onDevice("alarm", "info", t.acknowledged(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.note ?? event.data.reason);
+      return onDevice("alarm", "info", t.acknowledged(activityTexts.alarmKinds[event.data.kind]), event.data.device_id, event.data.note ?? plainReason(event.data.reason));
     default:
       return undefined;
   }
@@ -142,9 +143,9 @@ function graphAddress({ track_id, version }: { track_id: string; version: number
 /** The highest level is red. An alarm that flaps is opened once, however often its level is reached. */
 function openedLine({ device_id, kind, level, flapping, reason }: Schemas["AlarmOpened"]): Line {
   const name = activityTexts.alarmKinds[kind];
-  return onDevice("alarm", level === "alarm" ? "bad" : "warn", flapping ? t.flapping(name) : t.raised(name), device_id, reason);
+  return onDevice("alarm", level === "alarm" ? "bad" : "warn", flapping ? t.flapping(name) : t.raised(name), device_id, plainReason(reason));
 }
 
 function failures(devices: readonly Schemas["DeviceResult"][]): string {
-  return devices.filter(({ outcome }) => outcome !== "committed").map(({ device_id, reason }) => `${device_id}: ${reason ?? ""}`).join("; ");
+  return devices.filter(({ outcome }) => outcome !== "committed").map(({ device_id, reason }) => `${device_id}: ${plainConditions(reason ?? "")}`).join("; ");
 }

@@ -7,6 +7,7 @@ import { Notice } from "../auth/AuthFrame";
 import { useAction } from "../auth/useAction";
 import { alarmsTexts as t } from "../texts/alarms";
 import { common } from "../texts/common";
+import { plainReason } from "../texts/reasons";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
 import { TextArea } from "../ui/Field";
@@ -33,7 +34,7 @@ export function AcknowledgeDialog({ alarm, onClose }: { alarm: Schemas["Alarm"];
       open
       onOpenChange={onClose}
       title={t.acknowledgeTitle}
-      description={t.acknowledgeText(alarm.device_id, alarm.reason)}
+      description={t.acknowledgeText(alarm.device_id, plainReason(alarm.reason))}
       footer={<><Button onClick={onClose}>{common.cancel}</Button><Button type="submit" form={FORM} tone="primary" busy={action.busy}>{t.acknowledge}</Button></>}
     >
       <form id={FORM} onSubmit={acknowledge} className="flex flex-col gap-3">

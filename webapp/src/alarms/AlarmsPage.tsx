@@ -8,6 +8,7 @@ import { Link, setSearch, useSearch } from "../app/router";
 import { MoreButton } from "../auth/profile/MoreButton";
 import { FleetTabs } from "../devices/FleetTabs";
 import { alarmsTexts as t } from "../texts/alarms";
+import { plainReason } from "../texts/reasons";
 import { Badge } from "../ui/Badge";
 import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
@@ -56,7 +57,7 @@ function columnsOf(onAcknowledge: ((alarm: Alarm) => void) | undefined): Column<
   const columns: Column<Alarm>[] = [
     { id: "device", title: t.columns.device, className: "max-md:px-2", cell: ({ device_id }) => <Link to={`/devices/${device_id}`} className="touch-target inline-flex h-9 items-center font-medium whitespace-nowrap hover:underline">{device_id}</Link> },
     { id: "what", title: t.columns.what, className: "max-md:px-2", cell: (alarm) => <What alarm={alarm} /> },
-    { id: "why", title: t.columns.why, className: "hidden whitespace-nowrap md:table-cell", cell: ({ reason }) => reason },
+    { id: "why", title: t.columns.why, className: "hidden whitespace-nowrap md:table-cell", cell: ({ reason }) => plainReason(reason) },
     { id: "opened", title: t.columns.opened, className: "hidden whitespace-nowrap text-muted md:table-cell", cell: ({ opened_at }) => <time dateTime={opened_at} title={formatTime(opened_at)}>{formatAgo(opened_at)}</time> },
     { id: "state", title: t.columns.state, className: onAcknowledge ? "hidden md:table-cell" : "", cell: (alarm) => <State alarm={alarm} /> },
   ];
@@ -74,7 +75,7 @@ function What({ alarm }: { alarm: Alarm }) {
       <Badge tone={tone} icon={<Icon size={11} aria-hidden />}>{t.kinds[alarm.kind]}, {t.levels[alarm.level]}</Badge>
       {alarm.flapping && <Badge title={t.flappingHint}>{t.flapping(alarm.openings ?? 1)}</Badge>}
       {/* A phone has no columns for these. */}
-      <span className="w-full text-xs text-muted md:hidden">{alarm.reason} · {formatAgo(alarm.opened_at)}</span>
+      <span className="w-full text-xs text-muted md:hidden">{plainReason(alarm.reason)} · {formatAgo(alarm.opened_at)}</span>
     </span>
   );
 }
@@ -83,7 +84,7 @@ function State({ alarm }: { alarm: Alarm }) {
   return (
     <div className="min-w-40 py-1">
       <span>{t.states[alarm.state]}</span>
-      {alarm.cleared_at && <span className="text-muted"> {t.clearedAgo(formatAgo(alarm.cleared_at), alarm.clear_reason ?? "")}</span>}
+      {alarm.cleared_at && <span className="text-muted"> {t.clearedAgo(formatAgo(alarm.cleared_at), plainReason(alarm.clear_reason ?? ""))}</span>}
       {alarm.acknowledged_by && <span className="block text-xs text-muted">{t.by(alarm.acknowledged_by)}{alarm.note ? `: ${alarm.note}` : ""}</span>}
     </div>
   );

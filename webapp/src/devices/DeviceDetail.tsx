@@ -13,6 +13,7 @@ import { DeploymentList } from "../deploy/DeploymentList";
 import { useLive } from "../live/useLive";
 import { common } from "../texts/common";
 import { devicesTexts as t } from "../texts/devices";
+import { plainReason } from "../texts/reasons";
 import { telemetryTexts } from "../texts/telemetry";
 import { Badge } from "../ui/Badge";
 import { ErrorState, Skeleton } from "../ui/states";
@@ -75,7 +76,7 @@ function Alarms({ device: { alarms } }: { device: Schemas["DeviceView"] }) {
   return (
     <ul aria-label={t.alarms} className="flex flex-col gap-1.5">
       {alarms.map(({ code, message }) => (
-        <li key={code} className="flex items-start gap-2 rounded bg-danger-soft px-2.5 py-1.5 text-sm text-danger"><CircleAlert size={14} className="mt-0.5 shrink-0" aria-hidden />{message}</li>
+        <li key={code} className="flex items-start gap-2 rounded bg-danger-soft px-2.5 py-1.5 text-sm text-danger"><CircleAlert size={14} className="mt-0.5 shrink-0" aria-hidden />{plainReason(message)}</li>
       ))}
     </ul>
   );

@@ -6,6 +6,7 @@ import { formatAgo } from "../app/format";
 import { Link } from "../app/router";
 import { useSettled } from "../app/useSettled";
 import { devicesTexts as t } from "../texts/devices";
+import { plainReason } from "../texts/reasons";
 import { Badge } from "../ui/Badge";
 import { cx } from "../ui/cx";
 import { BundleName } from "./BundleName";
@@ -154,7 +155,7 @@ function Drift({ device }: { device: Device }) {
 
 function AlarmBadge({ device, isOther }: { device: Device; isOther: boolean }) {
   const { alarms, healing } = device;
-  if (alarms.length > 0) return <Badge tone="danger" icon={<CircleAlert size={11} aria-hidden />} title={alarms.map(({ message }) => message).join("\n")}>{t.alarmCount(alarms.length)}</Badge>;
+  if (alarms.length > 0) return <Badge tone="danger" icon={<CircleAlert size={11} aria-hidden />} title={alarms.map(({ message }) => plainReason(message)).join("\n")}>{t.alarmCount(alarms.length)}</Badge>;
   if (!isOther) return null;
   return <Badge tone="warn" icon={healing ? <RefreshCw size={11} aria-hidden /> : <TriangleAlert size={11} aria-hidden />} title={t.differs}>{healing ? t.healing : t.columns.desired}</Badge>;
 }

@@ -14,7 +14,7 @@ export const alarmsTexts = {
   acknowledge: "Acknowledge",
   acknowledgeOf: (device: string) => `Acknowledge the alarm of ${device}`,
   acknowledgeTitle: "Acknowledge the alarm",
-  acknowledgeText: (device: string, what: string) => `${device}, ${what}. Others see that you take care of it.`,
+  acknowledgeText: (device: string, what: string) => `${device}: ${what}. Others see that you take care of it.`,
   note: "Note",
   noteHint: "What you do about it; optional",
   done: (device: string) => `The alarm of ${device} is acknowledged`,

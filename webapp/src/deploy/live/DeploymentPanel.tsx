@@ -4,6 +4,7 @@ import { formatTime } from "../../app/format";
 import { Link } from "../../app/router";
 import { TrackName } from "../../app/TrackName";
 import { deployTexts as t } from "../../texts/deploy";
+import { plainConditions } from "../../texts/reasons";
 import { ErrorState, Progress, Skeleton } from "../../ui/states";
 import { panelId, tabId, Tabs } from "../../ui/Tabs";
 import { StatusBadge } from "../StatusBadge";
@@ -57,7 +58,7 @@ function Head({ view }: { view: Schemas["DeploymentView"] }) {
         {view.waits_for.length > 0 && ` · ${t.waitsFor(view.waits_for.length)}`}
       </p>
       {isMoving && <Progress label={t.statuses[view.status]} percent={percent} />}
-      {view.reason && <p role="status" className="rounded border border-line bg-raised px-2.5 py-1.5 text-sm text-soft">{view.reason}</p>}
+      {view.reason && <p role="status" className="rounded border border-line bg-raised px-2.5 py-1.5 text-sm text-soft">{plainConditions(view.reason)}</p>}
       <ControlBar view={view} />
     </header>
   );

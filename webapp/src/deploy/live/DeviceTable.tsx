@@ -7,6 +7,7 @@ import { Link } from "../../app/router";
 import { TrackName } from "../../app/TrackName";
 import { PresenceDot } from "../../devices/PresenceDot";
 import { deployTexts as t } from "../../texts/deploy";
+import { plainConditions } from "../../texts/reasons";
 import { IconButton } from "../../ui/Button";
 import { cx } from "../../ui/cx";
 import { deviceList } from "../queries";
@@ -48,7 +49,7 @@ export function DeviceTable({ view }: { view: View }) {
                 <ReportedRun device={byId.get(part.device_id)} part={part} bundle_sha256={view.bundle_sha256} />
               </span>
             </div>
-            {part.reason && <p className="px-3 pb-1.5 pl-11 text-xs text-danger">{part.reason}</p>}
+            {part.reason && <p className="px-3 pb-1.5 pl-11 text-xs text-danger">{plainConditions(part.reason)}</p>}
             {isOpen && <StepList steps={part.steps} />}
           </li>
         );

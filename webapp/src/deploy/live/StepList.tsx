@@ -1,6 +1,7 @@
 import { Check, CircleAlert } from "lucide-react";
 import type { Schemas } from "../../api/types";
 import { deployTexts as t } from "../../texts/deploy";
+import { plainConditions } from "../../texts/reasons";
 import { Spinner } from "../../ui/Spinner";
 import { clockTime, formatTook } from "./times";
 
@@ -21,7 +22,7 @@ export function StepList({ steps }: { steps: readonly Schemas["StepView"][] }) {
           <span className="font-medium">{t.steps[step.step]}</span>
           <span className="text-muted">{clockTime(step.started_at)}</span>
           <span className="text-right text-muted">{step.ended_at ? formatTook(Date.parse(step.ended_at) - Date.parse(step.started_at)) : ""}</span>
-          <span className="col-span-full min-w-0 pl-6 text-soft empty:hidden @2xl:col-span-1 @2xl:pl-0">{[step.attempt > 1 && t.attempt(step.attempt), step.detail, step.error_ms != null && t.missedBy(step.error_ms)].filter(Boolean).join(" · ")}</span>
+          <span className="col-span-full min-w-0 pl-6 text-soft empty:hidden @2xl:col-span-1 @2xl:pl-0">{[step.attempt > 1 && t.attempt(step.attempt), step.detail && plainConditions(step.detail), step.error_ms != null && t.missedBy(step.error_ms)].filter(Boolean).join(" · ")}</span>
         </li>
       ))}
     </ol>
