@@ -13,8 +13,8 @@ export const telemetryTexts = {
   percentile: (value: string) => `95 % of the readings of the worst point drift by at most ${value} ms.`,
   time: "Time",
   average: "Average",
-  least: "Least",
-  most: "Most",
+  lowest: "Lowest",
+  highest: "Highest",
 } as const;
 
 export const driftTexts = {

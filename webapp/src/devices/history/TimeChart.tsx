@@ -72,8 +72,8 @@ function optionsOf(palette: Palette, width: number): uPlot.Options {
     series: [
       { label: t.time, value: (_plot, seconds) => (seconds == null ? "–" : formatInstant(seconds, 1)) },
       { label: t.average, stroke: palette.accent, width: 1.25, points: { show: false }, value },
-      bound(t.least),
-      bound(t.most),
+      bound(t.lowest),
+      bound(t.highest),
     ],
   };
 }
