@@ -20,6 +20,7 @@ from tests.containers.load import Load
 from tests.containers.progress import say
 from tests.containers.stack import PROJECT, Stack
 from tests.support import songs
+from tests.support.deployment_orders import immediate_order
 from tests.support.waiting import eventually, wait_until
 
 SERVERS: Final = ("nats", "postgres", "mongo", "s3")
@@ -70,14 +71,7 @@ async def _deploy_to(api: Api, track_id: str, device_ids: list[str]) -> dict[str
         return set(device_ids) <= {each["id"] for each in items if each["online"] and each.get("firmware")}
 
     await eventually(are_known, "the devices are online", within_s=PATIENCE_S, interval_s=0.3)
-    order = {
-        "track_id": track_id,
-        "version": 1,
-        "device_ids": device_ids,
-        "strategy": {"observe_seconds": 1},
-        "activation": {"when": "now"},
-    }
-    made = await in_thread(api.post, "/deployments", order)
+    made = await in_thread(api.post, "/deployments", immediate_order(track_id, device_ids))
 
     async def ended() -> dict[str, Any] | None:
         view = await in_thread(api.get, f"/deployments/{made['deployment_id']}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from k1_contracts.messages.deploy.deployments import ActivateNow, DeploymentOrder
 from tests.containers import progress, release
 from tests.containers.images import (
     ROOT,
@@ -22,6 +23,7 @@ from tests.containers.progress import CommandError, StepError, last_lines, run, 
 from tests.containers.release import Secrets, reads_password, without_mongo_password
 from tests.containers.stack import Stack, failed, parse_states
 from tests.containers.steps import JOBS, ORDER, SERVERS, finished_jobs
+from tests.support.deployment_orders import immediate_order
 
 COMPOSE: dict[str, Any] = read_compose(ROOT)
 
@@ -53,6 +55,16 @@ def test_an_upgrade_replaces_every_container() -> None:
     plain = {name for name, each in COMPOSE["services"].items() if "profiles" not in each}
     assert {*SERVERS, *JOBS, *ORDER} == plain
     assert sorted(ORDER) == sorted(SERVICES)
+
+
+def test_the_order_of_the_deployment_is_as_the_api_wants_it() -> None:
+    """Nothing is waited for longer than needed: the devices change at once and are observed for a second."""
+    order = DeploymentOrder.model_validate(immediate_order("trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD", ["a", "b"]))
+    assert (order.device_ids, order.activation, order.strategy.observe_seconds) == (
+        ["a", "b"],
+        ActivateNow(),
+        1,
+    )
 
 
 def test_the_document_upgrades_in_the_same_order() -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.support.deployment_orders import immediate_order
 from tests.support.processes import inherited_environment
 from tests.support.system import wait_for
 from tests.web.conftest import Stage
@@ -34,14 +35,9 @@ def online(stage: Stage) -> set[str]:
 def deploy(stage: Stage, track_id: str, device_ids: list[str]) -> str:
     """Deploy version 1 of a track to devices, at once; return the id of the deployment that succeeded."""
     wait_for(lambda: set(device_ids) <= online(stage), "the devices are online")
-    order = {
-        "track_id": track_id,
-        "version": 1,
-        "device_ids": device_ids,
-        "strategy": {"observe_seconds": 1},
-        "activation": {"when": "now"},
-    }
-    deployment_id = stage.call("POST", "/deployments", json=order)["deployment_id"]
+    deployment_id = stage.call("POST", "/deployments", json=immediate_order(track_id, device_ids))[
+        "deployment_id"
+    ]
     path = f"/deployments/{deployment_id}"
     wait_for(lambda: stage.call("GET", path)["status"] == "succeeded", "the song is deployed")
     return deployment_id
