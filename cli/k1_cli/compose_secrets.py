@@ -19,6 +19,7 @@ from k1_platform.auth.secret_files import folder_lock, write_atomically
 USER: Final = "k1"
 _FOLDER_MODE: Final = 0o700
 _FILE_MODE: Final = 0o644
+_MOUNTED_FOLDER_MODE: Final = 0o755
 _PASSWORD_BYTES: Final = 24
 _PASSWORD_IN_ENV: Final = re.compile(r"^\s*(?:export\s+)?K1_PASSWORD\s*=\s*(.*?)\s*$", re.MULTILINE)
 
@@ -56,6 +57,10 @@ NAMES: Final = (*_PASSWORDS, *_DERIVED)
 """Every file; one whose name begins with K1_ holds the setting of that name."""
 
 
+ALERT_RECEIVERS: Final = "alert-receivers"
+"""The folder for the addresses that Alertmanager sends to. The user writes its files; none is needed for the start."""
+
+
 @dataclass(frozen=True, slots=True)
 class MadeSecrets:
     """What `make_secrets` did: the names of the files that it made and of those that it left alone."""
@@ -64,8 +69,13 @@ class MadeSecrets:
     kept: tuple[str, ...]
 
 
+def has_alert_receiver(folder: Path) -> bool:
+    """Return whether some address for alerts is in the folder of the secrets."""
+    return any((folder / ALERT_RECEIVERS).iterdir())
+
+
 def make_secrets(folder: Path, known_password: str | None = None) -> MadeSecrets:
-    """Make the files that are missing and change none that exists.
+    """Make the files that are missing and the folder of alert receivers, and change no file that exists.
 
     `known_password`: what the servers of an earlier release were started with; without it each password is random.
 
@@ -75,6 +85,8 @@ def make_secrets(folder: Path, known_password: str | None = None) -> MadeSecrets
     try:
         with folder_lock(folder):
             folder.chmod(_FOLDER_MODE)
+            (folder / ALERT_RECEIVERS).mkdir(exist_ok=True)
+            (folder / ALERT_RECEIVERS).chmod(_MOUNTED_FOLDER_MODE)
             return _make_missing(folder, known_password)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"the secrets in {folder} cannot be made or read: {_reason(error)}") from None

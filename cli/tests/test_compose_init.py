@@ -8,12 +8,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cli.tests.command_runner import run_k1
-from k1_cli.compose_secrets import NAMES, make_secrets, password_of_env
+from k1_cli.compose_secrets import ALERT_RECEIVERS, NAMES, make_secrets, password_of_env
 from k1_cli.errors import CommandError
 
 
 def _read(folder: Path) -> dict[str, str]:
-    return {file.name: file.read_text() for file in folder.iterdir()}
+    return {file.name: file.read_text() for file in folder.iterdir() if file.is_file()}
 
 
 def test_every_secret_is_made_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,19 @@ def test_the_folder_is_closed_and_its_files_are_open(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir() if file.is_file()} == {0o644}
+    assert (folder / ALERT_RECEIVERS).stat().st_mode & 0o777 == 0o755
+
+
+def test_it_says_that_alerts_go_nowhere_until_there_is_an_address(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The folder for the addresses is made empty; with a file in it the command says nothing about it."""
+    first = run_k1(capfd, "compose", "init", "--folder", str(tmp_path))
+    (tmp_path / ALERT_RECEIVERS / "pager-url").write_text("https://pager.example.org/secret")
+    second = run_k1(capfd, "compose", "init", "--folder", str(tmp_path))
+    assert f"alerts go nowhere until an address is in {tmp_path / ALERT_RECEIVERS}" in first.stderr
+    assert "alerts go nowhere" not in second.stderr
 
 
 def test_what_is_missing_fits_to_what_is_there(tmp_path: Path) -> None:

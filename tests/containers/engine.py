@@ -230,12 +230,22 @@ class OwnEngine:
         done.touch()
 
     def unpacked(self, package: str) -> Path:
-        """Return the folder with the files of a Debian package."""
-        target = self.folder / "packages" / package
+        """Return the folder with the files of a package of Debian 13, whatever this machine has."""
+        target = self.folder / "packages-13" / package
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._unpack_packages([package], target)
+            run("chroot", self.root, "apt-get", "-qq", "update")
+            self._download_inside([package], target)
+            shutil.rmtree(self.root / "var/lib/apt/lists")
         return target
+
+    def _download_inside(self, packages: Sequence[str], target: Path) -> None:
+        """Unpack packages of the base image's release; its lists have to be there."""
+        get = f"cd /tmp && apt-get -qq -o APT::Sandbox::User=root download {' '.join(packages)}"
+        run("chroot", self.root, "sh", "-c", get)
+        for archive in (self.root / "tmp").glob("*.deb"):
+            run("dpkg", "-x", archive, target)
+            archive.unlink()
 
     def _unpack_packages(self, packages: Sequence[str], target: Path) -> None:
         downloads = self.folder / "downloads"
@@ -259,11 +269,7 @@ class OwnEngine:
         shutil.copy("/etc/resolv.conf", self.root / "etc")
         inside = ("chroot", self.root)
         run(*inside, "apt-get", "-qq", "update")
-        get = f"cd /tmp && apt-get -qq -o APT::Sandbox::User=root download {' '.join(_PLUGINS)}"
-        run(*inside, "sh", "-c", get)
-        for archive in (self.root / "tmp").glob("*.deb"):
-            run("dpkg", "-x", archive, self.folder / "plugins")
-            archive.unlink()
+        self._download_inside(_PLUGINS, self.folder / "plugins")
         for needless in ("var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(self.root / needless, ignore_errors=True)
         (self.root / "usr/local/bin/python").unlink(missing_ok=True)

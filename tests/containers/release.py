@@ -2,6 +2,7 @@
 
 import io
 import secrets
+import shutil
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,7 @@ class Secrets:
     def made(cls, folder: Path, *, of_earlier_release: bool, mongo_has_passwords: bool) -> "Secrets":
         """Make new secrets as `k1 compose init` does; with the password of the earlier release where it had one."""
         password = secrets.token_hex(16)
-        for file in folder.glob("*"):
-            file.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
         make_secrets(folder, password if of_earlier_release else None)
         if not mongo_has_passwords:
             (folder / "K1_MONGO_URL").write_text(_MONGO_WITHOUT_PASSWORD)

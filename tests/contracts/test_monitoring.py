@@ -61,27 +61,6 @@ def test_no_runbook_is_about_an_alert_that_does_not_exist() -> None:
     assert used == set((ROOT / "docs" / "runbooks").glob("*.md"))
 
 
-def test_alertmanager_accepts_the_configuration_and_pages_reach_the_pager() -> None:
-    """Each severity has a receiver."""
-    amtool = unpacked("prometheus-alertmanager", "amtool")
-    config = str(MONITORING / "alertmanager" / "alertmanager.yml")
-    _run(amtool, "check-config", config)
-    for labels, receiver in (
-        (("alertname=TargetDown", "severity=page"), "pager"),
-        (("alertname=DeadLetters", "severity=ticket"), "tickets"),
-        (("alertname=Watchdog", "severity=none"), "watchdog"),
-    ):
-        _run(
-            amtool,
-            "config",
-            "routes",
-            "test",
-            f"--config.file={config}",
-            f"--verify.receivers={receiver}",
-            *labels,
-        )
-
-
 def test_the_blackbox_exporter_accepts_the_probe() -> None:
     """Its own check of the configuration passes."""
     exporter = unpacked("prometheus-blackbox-exporter", "prometheus-blackbox-exporter")

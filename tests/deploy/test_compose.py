@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from k1_cli.compose_secrets import NAMES, make_secrets
+from k1_cli.compose_secrets import ALERT_RECEIVERS, NAMES, make_secrets
 from k1_platform.secret_settings import SECRETS_FOLDER
 from tests.support.settings_classes import settings_classes, variable_of
 
@@ -47,7 +47,7 @@ def test_every_secret_is_made_and_given_to_who_needs_it(tmp_path: Path) -> None:
     """`k1 compose init` makes each file; a service finds its settings by K1_SECRETS_DIR; none is left over."""
     make_secrets(tmp_path)
     declared: dict[str, dict[str, str]] = COMPOSE["secrets"]
-    assert declared.keys() == set(NAMES) == {file.name for file in tmp_path.iterdir()}
+    assert declared.keys() == set(NAMES) == {file.name for file in tmp_path.iterdir() if file.is_file()}
     for name, each in declared.items():
         assert each == {"file": f"${{K1_SECRETS_FOLDER:-./secrets}}/{name}"}
     assert {name for each in SERVICES.values() for name in each.get("secrets", [])} == set(NAMES)
@@ -118,14 +118,15 @@ def test_an_image_has_an_exact_version(name: str) -> None:
 def test_what_is_mounted_exists(file: str) -> None:
     """Each path of the checkout is there, read-only; every volume is declared, and each declared one is used."""
     volumes = [
-        each.split(":")
+        DEFAULT.sub(r"\1", each).split(":")
         for service in yaml.safe_load((ROOT / file).read_text())["services"].values()
         for each in service.get("volumes", [])
     ]
     for source, _, *mode in volumes:
         if source.startswith("./"):
             assert mode == ["ro"], source
-            assert (ROOT / source).exists() or source.startswith("./tls/"), source
+            made = ("./tls/", f"./secrets/{ALERT_RECEIVERS}")
+            assert (ROOT / source).exists() or source.startswith(made), source
     named = {source for source, *_ in volumes if not source.startswith("./")}
     if file == FILES[0]:
         assert named == COMPOSE["volumes"].keys()

@@ -36,7 +36,7 @@ def init(
 
     Example: ./k1 compose init
     """
-    from k1_cli.compose_secrets import make_secrets, password_of_env
+    from k1_cli.compose_secrets import ALERT_RECEIVERS, has_alert_receiver, make_secrets, password_of_env
 
     known = password_of_env(ROOT / ".env")
     done = make_secrets(folder, known)
@@ -48,5 +48,10 @@ def init(
         if known:
             messages.print("k1: docker compose no longer reads K1_PASSWORD: remove it from .env")
         messages.print("k1: keep a copy in a safe place: without them the data of the volumes cannot be read")
+    if not has_alert_receiver(folder):
+        messages.print(
+            f"k1: alerts go nowhere until an address is in {folder / ALERT_RECEIVERS}:"
+            " docs/monitoring.md says which files"
+        )
     elsewhere = "" if folder == _FOLDER else f"K1_SECRETS_FOLDER={folder.absolute()} "
     messages.print(f"k1: now start the system: {elsewhere}docker compose up --build --wait")
