@@ -8,6 +8,8 @@ from k1_contracts.subjects import DEAD_LETTERS as DEAD_LETTERS_SUBJECT
 from k1_contracts.subjects import QUARANTINE as QUARANTINE_SUBJECT
 
 MIB = 1024 * 1024
+DOMAIN: Final = "k1"
+"""The JetStream domain of the servers of an installation that has mirrors: the name by which those reach its streams."""
 DEVICE_MESSAGE_MAX_BYTES: Final = 64 * 1024
 """The longest message that a device may send; the server ends the connection of one that sends more."""
 
@@ -31,6 +33,8 @@ class Stream:
     max_msg_bytes: int = -1
     readers: tuple[str, ...] = ()
     """The services that read it with consumers of their own, beside the durables."""
+    is_mirrored: bool = False
+    """Whether a second cluster keeps a copy, because its loss cannot be made good from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,13 @@ class Bucket:
     max_bytes: int = 256 * MIB
     is_watched: bool = True
     """Whether its readers watch it; those of other buckets only get keys."""
+    mirrored_keys: str | None = None
+    """The keys of which a second cluster keeps a copy, with wildcards. Choose none that are purged: a mirror keeps them."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that holds the entries."""
+        return f"KV_{self.name}"
 
 
 EVENTS = "EVENTS"
@@ -79,6 +90,7 @@ STREAMS = (
         max_age=timedelta(days=14),
         max_bytes=1024 * MIB,
         readers=("gateway",),
+        is_mirrored=True,
     ),
     Stream(
         ANALYSIS_WORK,
@@ -86,6 +98,7 @@ STREAMS = (
         "Analysis jobs waiting for a worker, one subject a priority",
         max_age=timedelta(days=14),
         max_bytes=256 * MIB,
+        is_mirrored=True,
     ),
     Stream(
         DEVICES,
@@ -133,6 +146,7 @@ STREAMS = (
         max_age=timedelta(days=90),
         max_bytes=512 * MIB,
         duplicate_window=timedelta(hours=2),
+        is_mirrored=True,
     ),
     Stream(
         QUARANTINE,
@@ -168,6 +182,7 @@ JOB_CANCELS = Bucket(
     ttl=timedelta(days=14),
     writers=("catalogue",),
     readers=("analysis",),
+    mirrored_keys=">",
 )
 JOB_PLACES = Bucket(
     "JOB_PLACES",
@@ -175,11 +190,18 @@ JOB_PLACES = Bucket(
     ttl=timedelta(days=14),
     writers=("analysis",),
     readers=("catalogue",),
+    mirrored_keys=">",
 )
 WORKERS = Bucket(
     "WORKERS", "Analysis workers that are alive", ttl=timedelta(seconds=15), writers=("analysis",)
 )
-UPLOADS = Bucket("UPLOADS", "Which track holds which audio bytes", ttl=None, writers=("ingest",))
+UPLOADS = Bucket(
+    "UPLOADS",
+    "Which track holds which audio bytes",
+    ttl=None,
+    writers=("ingest",),
+    mirrored_keys="*",  # not `pending.*`, which ingest purges
+)
 OPEN_UPLOADS = Bucket(
     "OPEN_UPLOADS",
     "Uploads that have begun and are not complete",
@@ -192,12 +214,14 @@ IDEMPOTENCY = Bucket(
     "Idempotency keys of requests over HTTP",
     ttl=timedelta(days=1),
     writers=("gateway", "ingest"),
+    mirrored_keys=">",
 )
 ANSWERS = Bucket(
     "ANSWERS",
     "Answers to changes over HTTP, sealed, for requests that are repeated under their idempotency key",
     ttl=timedelta(days=1),
     writers=("gateway",),
+    mirrored_keys=">",
 )
 PRESENCE = Bucket(
     "PRESENCE",

@@ -5,9 +5,9 @@ A setting is an environment variable, or a file with the name of the variable in
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
@@ -99,6 +99,22 @@ class ProvisionSettings(Settings):
         ge=1,
         le=5,
         description="On how many NATS servers each stream and bucket is stored; 3 on a cluster of three.",
+    )
+
+
+class MirrorSettings(Settings):
+    """The settings K1_MIRROR_*, for the program that provisions and promotes mirrors."""
+
+    model_config = SettingsConfigDict(env_prefix="K1_MIRROR_")
+
+    action: Literal["provision", "promote"] = Field(
+        default="provision",
+        description="`provision` makes or updates the mirrors; `promote` turns them into streams, when their source is lost.",
+    )
+    since: AwareDatetime | None = Field(
+        default=None,
+        description="From when on services handle the events of promoted mirrors (RFC 3339): a time before that of the "
+        "restored databases. Without it they handle all events again.",
     )
 
 

@@ -19,11 +19,11 @@ from k1_platform.auth.service_permissions import SERVICES
 FILES = {
     "deploy/account.json", "deploy/device-mqtt.nk", "deploy/device.nk", "deploy/operator-signing.nk",
     "deploy/system.creds", "root/account.nk", "root/operator.nk", "root/services.nk", "root/system.nk",
-    "server/operator.conf", "admin/nats.creds",
+    "server/operator.conf", "admin/nats.creds", "admin/mirror.creds", "admin/mirror.conf",
     *(f"services/{name}/nats.creds" for name in SERVICES),
 }  # fmt: skip
-PUBLIC = {"server/operator.conf"}
-OF_SERVICES = {name for name in FILES if name.endswith("/nats.creds")}
+PUBLIC = {"server/operator.conf", "admin/mirror.conf"}
+OF_SERVICES = {name for name in FILES if name.endswith(("/nats.creds", "/mirror.creds"))}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -83,15 +83,13 @@ def test_what_was_removed_is_made_anew(tmp_path: Path, name: str) -> None:
     follows = {
         "root/operator.nk": {"server/operator.conf"},
         "root/system.nk": {"server/operator.conf", "deploy/system.creds"},
-        "root/account.nk": {"server/operator.conf", "deploy/account.json", *OF_SERVICES},
+        "root/account.nk": {"server/operator.conf", "deploy/account.json", "admin/mirror.conf", *OF_SERVICES},
         "root/services.nk": {"server/operator.conf", "deploy/account.json", *OF_SERVICES},
         "deploy/operator-signing.nk": {"server/operator.conf"},
         "deploy/device.nk": {"server/operator.conf", "deploy/account.json"},
         "deploy/device-mqtt.nk": {"server/operator.conf", "deploy/account.json"},
-        "deploy/account.json": set[str](),
-        "server/operator.conf": set[str](),
     }
-    if name in {"deploy/account.json", "server/operator.conf"}:
+    if name in {"deploy/account.json", *PUBLIC}:
         assert changed == set()
     else:
         assert changed == {name} | follows.get(name, set())

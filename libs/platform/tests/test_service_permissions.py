@@ -9,9 +9,9 @@ from k1_contracts.descriptors import AnyQuery, StreamMessage, Topic
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.durables import DEAD_LETTER_RELAY, DURABLES
 from k1_contracts.streams import BUCKETS, STREAMS
-from k1_platform.auth.claims import service_claims
+from k1_platform.auth.claims import mirror_claims, service_claims
 from k1_platform.auth.jwt import KeyKind, KeyPair, encode
-from k1_platform.auth.service_permissions import SERVICES, inbox_prefix, permissions_of
+from k1_platform.auth.service_permissions import SERVICES, inbox_prefix, mirror_permissions, permissions_of
 
 MAX_CONNECT_BYTES = 4096
 """The longest line that the server accepts of a client that has not signed in."""
@@ -93,10 +93,30 @@ def test_a_service_reads_no_inbox_and_changes_no_stream_of_others(service: str) 
             )
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_token_fits_into_a_connect(service: str) -> None:
-    """A longer token would keep the service from connecting at all."""
+def test_a_mirror_reads_only_what_is_mirrored() -> None:
+    """It creates consumers of these streams and keys, without the name of a durable, and uses no other API."""
+    permissions = mirror_permissions()
+    create = "$JS.k1.API.CONSUMER.CREATE"
+    for each in STREAMS:
+        assert allows(permissions.publish, f"{create}.{each.name}") == each.is_mirrored, each.name
+    for each in BUCKETS:
+        subject = f"{create}.{each.stream}.JS_MIRROR_1.$KV.{each.name}.{each.mirrored_keys}"
+        assert allows(permissions.publish, subject) == (each.mirrored_keys is not None), each.name
+    assert not allows(permissions.publish, f"{create}.KV_UPLOADS.JS_MIRROR_1.$KV.UPLOADS.pending.track")
+    for name in (*(each.name for each in STREAMS), *(each.stream for each in BUCKETS)):
+        for api in ("STREAM.PURGE", "STREAM.DELETE", "STREAM.MSG.GET", "CONSUMER.LIST"):
+            assert not allows(permissions.publish, f"$JS.k1.API.{api}.{name}"), name
+    for durable in DURABLES:
+        named = f"$JS.k1.API.CONSUMER.CREATE.{durable.stream}.{durable.name}"
+        assert not allows(permissions.publish, named), named
+    for message in MESSAGES:
+        assert not allows((*permissions.publish, *permissions.subscribe), example(message))
+
+
+def test_the_tokens_fit_into_a_connect() -> None:
+    """A longer token would keep a service, or the servers of a mirror, from connecting at all."""
     account = KeyPair.generate(KeyKind.ACCOUNT)
-    user = KeyPair.generate(KeyKind.USER)
-    token = encode(service_claims(user.public_key, account.public_key, service, int(time.time())), account)
-    assert len(token) + REST_OF_CONNECT_BYTES < MAX_CONNECT_BYTES
+    user, now = KeyPair.generate(KeyKind.USER).public_key, int(time.time())
+    claims = [service_claims(user, account.public_key, service, now) for service in SERVICES]
+    for each in (*claims, mirror_claims(user, account.public_key, now)):
+        assert len(encode(each, account)) + REST_OF_CONNECT_BYTES < MAX_CONNECT_BYTES, each["name"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from k1_contracts.messages.deploy.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.auth.jwt import Claims
-from k1_platform.auth.service_permissions import permissions_of
+from k1_platform.auth.service_permissions import mirror_permissions, permissions_of
 
 PRELOAD_ISSUED_AT: Final = 1
 """The issue time (s) of the first token of an account. It is older than that of any later token, so a server never
@@ -89,6 +89,12 @@ def service_claims(user: str, account: str, service: str, issued_at: int) -> Cla
     """Return the claims of a service, which may use only its own subjects."""
     body = {"issuer_account": account, **permissions_of(service).claims, **_UNLIMITED}
     return _claims(user, service, issued_at, "user", body)
+
+
+def mirror_claims(user: str, account: str, issued_at: int) -> Claims:
+    """Return the claims with which the servers of a mirror connect to those of the source, as leaf nodes."""
+    body = {"issuer_account": account, **mirror_permissions().claims, **_UNLIMITED}
+    return _claims(user, "mirror", issued_at, "user", body | {"allowed_connection_types": ["LEAFNODE"]})
 
 
 def account_keeper_claims(user: str, issued_at: int) -> Claims:

@@ -7,6 +7,7 @@ removed, it makes a new one and everything that is derived from it. There are fi
 * `server/operator.conf`: public tokens, for the configuration of the NATS server.
 * `services/<name>/nats.creds`: for one service, as K1_NATS_CREDS; it permits only the subjects of the service.
 * `admin/nats.creds`: for provisioning and other tools, as K1_NATS_CREDS; it permits everything within the account K1.
+  `admin/mirror.creds` and `admin/mirror.conf`: for the NATS servers of a second cluster that mirrors this one.
 * `deploy/`: the keys that issue and revoke device credentials, only for the deploy service, as K1_DEPLOY_NATS_KEYS.
 """
 
@@ -23,6 +24,7 @@ from k1_platform.auth.claims import (
     account_claims,
     account_keeper_claims,
     admin_claims,
+    mirror_claims,
     operator_claims,
     service_claims,
     system_account_claims,
@@ -61,6 +63,16 @@ class NatsKeys:
     def admin_credentials(self) -> Path:
         """The credentials of provisioning and other tools, for K1_NATS_CREDS; they permit everything in the account."""
         return self.folder / "admin" / "nats.creds"
+
+    @property
+    def mirror_credentials(self) -> Path:
+        """The credentials with which the servers of a mirror connect to those of the source."""
+        return self.folder / "admin" / "mirror.creds"
+
+    @property
+    def mirror_account(self) -> Path:
+        """The line of a leaf node's configuration that names the account K1."""
+        return self.folder / "admin" / "mirror.conf"
 
     def service_credentials(self, service: str) -> Path:
         """Return the credentials of one service, for K1_NATS_CREDS."""
@@ -142,6 +154,10 @@ def _ensure_users(nats_keys: NatsKeys, keys: AccountKeys) -> None:
     user, keeper = KeyPair.generate(KeyKind.USER), KeyPair.generate(KeyKind.USER)
     admin = encode(admin_claims(user.public_key, keys.account, now), signing)
     _ensure_credentials(nats_keys.admin_credentials, admin, user)
+    user = KeyPair.generate(KeyKind.USER)
+    mirror = encode(mirror_claims(user.public_key, keys.account, now), signing)
+    _ensure_credentials(nats_keys.mirror_credentials, mirror, user)
+    _write(nats_keys.mirror_account, f"account: {keys.account}\n", _PUBLIC)
     system = encode(account_keeper_claims(keeper.public_key, now), read_key(root / "system.nk"))
     _ensure_credentials(nats_keys.deploy / "system.creds", system, keeper)
     # Until the services had credentials of their own, they shared this file, which permitted everything.

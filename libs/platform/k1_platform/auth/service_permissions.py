@@ -12,7 +12,7 @@ from typing import Any, Final
 from k1_contracts.descriptors import AnyQuery, DeviceMessage, Message, StreamMessage, Topic
 from k1_contracts.documents.registry import MESSAGES
 from k1_contracts.durables import DEAD_LETTER_RELAY, DURABLES, Durable
-from k1_contracts.streams import BUCKETS, STREAMS, Bucket
+from k1_contracts.streams import BUCKETS, DOMAIN, STREAMS, Bucket
 from k1_contracts.subjects import DEAD_LETTERS, QUARANTINE
 
 _OTHERS: Final = frozenset({"device", "k1"})
@@ -86,6 +86,22 @@ def permissions_of(service: str) -> Permissions:
     return Permissions(tuple(sorted(publish)), tuple(sorted(subscribe)), -1 if responds else 0)
 
 
+def mirror_permissions() -> Permissions:
+    """Return the permissions of the servers that mirror: they read the streams that are mirrored, and nothing else.
+
+    A mirror makes a consumer of its own at the source, and confirms its flow control.
+    """
+    create, publish = f"$JS.{DOMAIN}.API.CONSUMER.CREATE", set[str]()
+    for stream in STREAMS:
+        if stream.is_mirrored:
+            publish |= {f"{create}.{stream.name}", f"$JS.FC.{stream.name}.>"}
+    for bucket in BUCKETS:
+        if bucket.mirrored_keys is not None:
+            publish.add(f"{create}.{bucket.stream}.*.$KV.{bucket.name}.{bucket.mirrored_keys}")
+            publish.add(f"$JS.FC.{bucket.stream}.>")
+    return Permissions(tuple(sorted(publish)), ("$JS.M.*", "$JSC.R.*"), 0)
+
+
 def _sent(service: str) -> Iterable[str]:
     return _general(lambda message: service in message.senders)
 
@@ -146,7 +162,7 @@ def _reading(stream: str) -> Iterable[str]:
 
 
 def _bucket(bucket: Bucket, service: str) -> Iterable[str]:
-    stream = f"KV_{bucket.name}"
+    stream = bucket.stream
     if service in bucket.writers:
         yield f"$KV.{bucket.name}.>"
         yield f"{_API}.STREAM.PURGE.{stream}"

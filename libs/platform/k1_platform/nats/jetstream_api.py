@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.errors import APIError
 
 ANY_KEY: Final = "*"
 """Stands for every key that has no dot, in the subject of a subscription."""
@@ -93,6 +94,21 @@ async def request_consumer_info(client: Client, stream: str, consumer: str, *, t
     """
     response = await client.request(f"$JS.API.CONSUMER.INFO.{stream}.{consumer}", b"", timeout=timeout_s)
     return response.data
+
+
+async def reset_consumer(
+    client: Client, stream: str, consumer: str, sequence: int, *, timeout_s: float = 5
+) -> None:
+    """Make a consumer go on with the message of this number; it forgets what was delivered and acknowledged.
+
+    Raises:
+        nats.js.errors.APIError: the broker refuses; it is older than 2.14, or the consumer does not exist.
+        nats.errors.Error: the broker does not respond.
+    """
+    body = json.dumps({"seq": sequence}).encode()
+    response = await client.request(f"$JS.API.CONSUMER.RESET.{stream}.{consumer}", body, timeout=timeout_s)
+    if error := json.loads(response.data).get("error"):
+        APIError.from_error(error)
 
 
 def snapshot_subject(stream: str) -> str:

@@ -8,19 +8,25 @@ from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
-    KeyValueConfig,
+    DiscardPolicy,
     RetentionPolicy,
     StorageType,
     StreamConfig,
+    StreamInfo,
 )
-from nats.js.errors import BucketNotFoundError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from k1_contracts import streams
 from k1_contracts.durables import DURABLES, Durable, stream_subjects
+from k1_platform.nats.jetstream_api import key_subject
 from k1_platform.nats.mqtt_state import limit_mqtt_state
 
-_DUPLICATE_WINDOW_S: Final = 120.0
-"""Of a bucket's stream, as nats-py creates it; the server accepts none that is longer than the time to live."""
+_BUCKET_DUPLICATES_S: Final = 120.0
+"""The duplicate window of a bucket; the server accepts none that is longer than the time to live."""
+
+
+class MirrorError(Exception):
+    """The server has mirrors of the streams, not the streams."""
 
 
 def stream_config(stream: streams.Stream, replicas: int = 1) -> StreamConfig:
@@ -42,6 +48,28 @@ def stream_config(stream: streams.Stream, replicas: int = 1) -> StreamConfig:
     )
 
 
+def bucket_config(bucket: streams.Bucket, replicas: int = 1) -> StreamConfig:
+    """Return the configuration of the stream of a key-value bucket, as the clients of NATS make it."""
+    ttl_s = bucket.ttl.total_seconds() if bucket.ttl else None
+    return StreamConfig(
+        name=bucket.stream,
+        description=bucket.description,
+        subjects=[key_subject(bucket.name, ">")],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_age=ttl_s,
+        max_bytes=bucket.max_bytes,
+        max_msgs_per_subject=1,
+        duplicate_window=min(ttl_s or _BUCKET_DUPLICATES_S, _BUCKET_DUPLICATES_S),
+        allow_direct=True,
+        allow_rollup_hdrs=True,
+        allow_msg_ttl=True,
+        deny_delete=True,
+        num_replicas=replicas,
+    )
+
+
 def consumer_config(durable: Durable) -> ConsumerConfig:
     """Return the configuration of a durable for the server."""
     return ConsumerConfig(
@@ -59,45 +87,38 @@ async def provision_bus(jetstream: JetStreamContext, *, replicas: int = 1) -> No
     """Create or update all streams, durables and key-value buckets, and limit the state of MQTT clients.
 
     Each is stored on `replicas` servers; a durable on as many as its stream.
+
+    Raises:
+        MirrorError: the server has mirrors, which this would end; nothing was changed.
     """
+    await _require_no_mirrors(jetstream)
     for stream in streams.STREAMS:
-        config = stream_config(stream, replicas)
-        try:
-            await jetstream.stream_info(stream.name)
-        except NotFoundError:
-            await jetstream.add_stream(config)
-        else:
-            await jetstream.update_stream(config)
+        await put_stream(jetstream, stream_config(stream, replicas))
     await limit_mqtt_state(jetstream, replicas)
     await asyncio.gather(
         *(jetstream.add_consumer(durable.stream, consumer_config(durable)) for durable in DURABLES),
-        *(_provision_bucket(jetstream, bucket, replicas) for bucket in streams.BUCKETS),
+        *(put_stream(jetstream, bucket_config(bucket, replicas)) for bucket in streams.BUCKETS),
     )
 
 
-async def _provision_bucket(jetstream: JetStreamContext, bucket: streams.Bucket, replicas: int) -> None:
-    ttl_s = bucket.ttl.total_seconds() if bucket.ttl else 0.0
+async def find_stream(jetstream: JetStreamContext, name: str) -> StreamInfo | None:
+    """Return the configuration and state of a stream, or None if it does not exist."""
     try:
-        config = (await (await jetstream.key_value(bucket.name)).status()).stream_info.config
-    except BucketNotFoundError:
-        await jetstream.create_key_value(
-            KeyValueConfig(
-                bucket=bucket.name,
-                description=bucket.description,
-                history=1,
-                ttl=ttl_s,
-                max_bytes=bucket.max_bytes,
-                storage=StorageType.FILE,
-                replicas=replicas,
-                direct=True,
-            )
-        )
+        return await jetstream.stream_info(name)
+    except NotFoundError:
+        return None
+
+
+async def put_stream(jetstream: JetStreamContext, config: StreamConfig) -> None:
+    """Create a stream, or change it to this configuration."""
+    if await find_stream(jetstream, config.name or ""):
+        await jetstream.update_stream(config)
     else:
-        await jetstream.update_stream(
-            config,
-            description=bucket.description,
-            max_age=ttl_s,
-            duplicate_window=min(_DUPLICATE_WINDOW_S, ttl_s) if ttl_s else _DUPLICATE_WINDOW_S,
-            max_bytes=bucket.max_bytes,
-            num_replicas=replicas,
-        )
+        await jetstream.add_stream(config)
+
+
+async def _require_no_mirrors(jetstream: JetStreamContext) -> None:
+    for stream in streams.STREAMS:
+        found = await find_stream(jetstream, stream.name) if stream.is_mirrored else None
+        if found is not None and found.config.mirror is not None:
+            raise MirrorError(f"{stream.name} is a mirror; promote it first (docs/backup.md)")
