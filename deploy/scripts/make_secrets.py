@@ -60,6 +60,7 @@ def make_secrets(folder: Path, environment: Mapping[str, str]) -> Iterator[tuple
     keys = ensure_nats_keys(folder / "nats")
     yield "k1-nats-operator", _files(keys.server_configuration)
     yield "k1-nats-admin", _files(keys.admin_credentials)
+    yield "k1-nats-mirror", _files(keys.mirror_credentials, keys.mirror_account)
     yield "k1-device-keys", _files(*keys.deploy.iterdir())
     for service in SERVICES:
         yield f"k1-nats-{service}", _files(keys.service_credentials(service))

@@ -7,9 +7,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
+from k1_contracts.streams import DOMAIN
 from tests.support.generators import ROOT
 from tests.support.kubernetes import (
+    K8S,
+    MIRROR,
     OVERLAYS,
     Manifest,
     containers,
@@ -38,9 +42,15 @@ def overlay(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_every_manifest_is_valid(overlay: str) -> None:
+@pytest.fixture(params=(*OVERLAYS, MIRROR))
+def any_overlay(request: pytest.FixtureRequest) -> str:
+    """An overlay of the system, or that of the second cluster, which has a Job only."""
+    return request.param
+
+
+def test_every_manifest_is_valid(any_overlay: str) -> None:
     """No field is unknown, missing or of the wrong type, also in the resources of the operators."""
-    assert violations(manifests(overlay)) == []
+    assert violations(manifests(any_overlay)) == []
 
 
 def test_the_schemas_find_mistakes() -> None:
@@ -51,19 +61,19 @@ def test_the_schemas_find_mistakes() -> None:
         assert len(violations([wrong])) == 1
 
 
-def test_every_image_has_a_version(overlay: str) -> None:
+def test_every_image_has_a_version(any_overlay: str) -> None:
     """A tag or a digest, never `latest`: what runs is what was tested."""
-    for name, container in containers(overlay):
+    for name, container in containers(any_overlay):
         assert re.fullmatch(r"[^:@]+(:(?!latest$)[\w.-]+|@sha256:[0-9a-f]{64})", container["image"]), name
 
 
-def test_every_container_is_restricted(overlay: str) -> None:
+def test_every_container_is_restricted(any_overlay: str) -> None:
     """No root, no capability, no writable root, the default seccomp profile, no account of the cluster."""
-    for name, pod in pod_specs(overlay).items():
+    for name, pod in pod_specs(any_overlay).items():
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["enableServiceLinks"] is False, name
         assert (
-            of_kind(overlay, "ServiceAccount")[pod["serviceAccountName"]]["automountServiceAccountToken"]
+            of_kind(any_overlay, "ServiceAccount")[pod["serviceAccountName"]]["automountServiceAccountToken"]
             is False
         )
         security = pod["securityContext"]
@@ -71,7 +81,7 @@ def test_every_container_is_restricted(overlay: str) -> None:
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
         assert not [volume for volume in pod["volumes"] if "hostPath" in volume], name
-    for name, container in containers(overlay):
+    for name, container in containers(any_overlay):
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -79,13 +89,13 @@ def test_every_container_is_restricted(overlay: str) -> None:
         }, name
 
 
-def test_every_container_has_requests_and_limits(overlay: str) -> None:
+def test_every_container_has_requests_and_limits(any_overlay: str) -> None:
     """Of CPU and memory; what an emptyDir may hold is limited too."""
-    for name, container in containers(overlay):
+    for name, container in containers(any_overlay):
         assert (
             {*container["resources"]["requests"]} == {*container["resources"]["limits"]} == {"cpu", "memory"}
         ), name
-    for name, pod in pod_specs(overlay).items():
+    for name, pod in pod_specs(any_overlay).items():
         assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume), (
             name
         )
@@ -114,15 +124,15 @@ def known_variables() -> set[str]:
     return {variable_of(each, field) for each in settings_classes() for field in each.model_fields}
 
 
-def test_every_setting_exists(overlay: str) -> None:
+def test_every_setting_exists(any_overlay: str) -> None:
     """Every variable of the ConfigMap and of containers is a field of a settings class, or is used in such a one."""
     known = known_variables()
     assert {"K1_ANALYSIS_ROLE", "K1_PROVISION_REPLICAS", "K1_AUTH", "OTEL_EXPORTER_OTLP_ENDPOINT"} <= known
     settings = next(
-        each for name, each in of_kind(overlay, "ConfigMap").items() if name.startswith("k1-settings")
+        each for name, each in of_kind(any_overlay, "ConfigMap").items() if name.startswith("k1-settings")
     )
     assert settings["data"].keys() - known == set()
-    for name, container in containers(overlay):
+    for name, container in containers(any_overlay):
         variables = container.get("env", [])
         used = {found for each in variables for found in re.findall(r"\$\((\w+)\)", each.get("value", ""))}
         assert {each["name"] for each in variables} - used - known == set(), name
@@ -183,7 +193,7 @@ def secrets_read(pod: Manifest) -> Iterator[tuple[str, str | None]]:
 
 
 def test_every_secret_is_made(
-    overlay: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    any_overlay: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By deploy/scripts/make_secrets.py or by an operator, with the key that is read; a pod gets no other's credential."""
     spec = importlib.util.spec_from_file_location("make_secrets", ROOT / "deploy/scripts/make_secrets.py")
@@ -199,7 +209,7 @@ def test_every_secret_is_made(
     assert list(script.make_secrets(folder, environment)) == found  # again: no key changes
     held = {content for _, files in found for content in files.values()}
     assert not [file for file in (folder / "nats" / "root").iterdir() if file.read_bytes() in held]
-    for name, pod in pod_specs(overlay).items():
+    for name, pod in pod_specs(any_overlay).items():
         for secret, key in secrets_read(pod):
             keys = (made | MADE_BY_OPERATORS)[secret]
             assert keys, f"{name}: {secret} is empty"
@@ -209,7 +219,7 @@ def test_every_secret_is_made(
             for service, _ in secrets_read(pod)
             if service.startswith("k1-nats-")
         }
-        expected = {"admin"} if name == "provision" else {name.partition("-")[0]}
+        expected = {"admin"} if name in {"provision", "mirror"} else {name.partition("-")[0]}
         assert services - {"tls"} == (set() if name.startswith("migrate") else expected), name
 
 
@@ -288,3 +298,21 @@ def test_health_and_metrics_are_not_public(overlay: str) -> None:
         each for name, each in of_kind(overlay, "ConfigMap").items() if name.startswith("k1-settings")
     )
     assert settings["data"]["K1_GATEWAY_ALLOWED_HOSTS"] == rule["host"]
+
+
+def test_the_values_of_both_clusters_fit_together() -> None:
+    """The first one has the domain that mirrors name; the second one keeps every volume that values.yaml adds."""
+    base, mirrored, mirror = (
+        yaml.safe_load((K8S / "nats" / f"{name}.yaml").read_text("utf-8"))
+        for name in ("values", "values-mirrored", "values-mirror")
+    )
+    assert mirrored["config"]["jetstream"]["merge"] == {"domain": DOMAIN}
+    assert mirrored["config"]["leafnodes"]["tls"]["enabled"] is True
+    assert mirror["config"]["jetstream"]["merge"]["domain"] != DOMAIN
+    (remote,) = mirror["config"]["merge"]["leafnodes"]["remotes"]
+    devices = of_kind("prod", "Certificate")["k1-nats-tls"]["spec"]["dnsNames"][4]
+    assert remote["url"] == f"tls://{devices}:7422"
+    for part in ("container", "podTemplate"):
+        added = [each for each in mirror[part]["patch"] if each not in base[part]["patch"]]
+        assert [each["value"]["name"] for each in added] == ["mirror"], part
+        assert [each for each in base[part]["patch"] if each not in mirror[part]["patch"]] == [], part

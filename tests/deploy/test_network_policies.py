@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kubernetes import OVERLAYS, Manifest, of_kind, pod_labels
+from tests.support.kubernetes import MIRROR, Manifest, of_kind, pod_labels
 
 DEVICE = "203.0.113.7"
 PRIVATE = "10.1.2.3"
@@ -37,7 +37,7 @@ OTHERS = {
     "stranger": Peer(namespace="default"),
     "device": Peer(namespace="", address=DEVICE),
 }
-PORTS = (4222, 5432, 6222, 7777, 8000, 8080, 8222, 8883, 27017)
+PORTS = (4222, 5432, 6222, 7422, 7777, 8000, 8080, 8222, 8883, 27017)
 NEEDS_NATS = {
     "accounts",
     "analysis-front",
@@ -72,6 +72,13 @@ ON_A_CLUSTER = {
     ("device", "nats", 8883),
 }
 """What the components monitoring, autoscaling and tls add."""
+NEEDED = {
+    "dev": ALWAYS,
+    "staging": ALWAYS | ON_A_CLUSTER,
+    "prod": ALWAYS | ON_A_CLUSTER | {("device", "nats", 7422)},
+    MIRROR: {("mirror", "nats", 4222), ("nats", "nats", 6222), ("prometheus", "nats", 7777)},
+}
+"""What each overlay needs; a second cluster comes to prod from an address outside, as devices do."""
 
 
 def selects(selector: Manifest, labels: Mapping[str, str]) -> bool:
@@ -136,15 +143,14 @@ def connections(overlay: str) -> Iterator[tuple[str, str, int]]:
                     yield source, target, port
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", NEEDED)
 def test_exactly_the_needed_connections_are_allowed(overlay: str) -> None:
     """Every pod reaches what it needs, also a pod of a recovery, and nothing else is reached."""
-    needed = ALWAYS if overlay == "dev" else ALWAYS | ON_A_CLUSTER
-    found = set(connections(overlay))
+    needed, found = NEEDED[overlay], set(connections(overlay))
     assert (needed - found, found - needed) == (set(), set())
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", NEEDED)
 def test_every_selector_selects_something(overlay: str) -> None:
     """No policy and no peer in one names labels that no pod has; each port is used, and nothing is denied by mistake."""
     known = [peer.labels for peer in peers(overlay).values() if peer.namespace == "k1"]
@@ -175,6 +181,7 @@ def test_every_selector_selects_something(overlay: str) -> None:
         ("gateway-blue", DEVICE, 587, False),
         ("postgres", DEVICE, 443, True),
         ("nats", DEVICE, 443, False),
+        ("nats", DEVICE, 7422, False),
     ],
 )
 def test_what_leaves_the_cluster(source: str, address: str, port: int, allowed: bool) -> None:
@@ -184,7 +191,15 @@ def test_what_leaves_the_cluster(source: str, address: str, port: int, allowed: 
     assert is_allowed(policies, peers("prod")[source], outside, port, "Egress") is allowed
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_second_cluster_reaches_only_the_port_of_mirrors() -> None:
+    """Its servers connect to those of the first cluster, whose address is outside."""
+    policies = list(of_kind(MIRROR, "NetworkPolicy").values())
+    outside = Peer(namespace="", address=DEVICE)
+    reached = [port for port in PORTS if is_allowed(policies, STORES["nats"], outside, port, "Egress")]
+    assert reached == [7422]
+
+
+@pytest.mark.parametrize("overlay", NEEDED)
 def test_every_pod_asks_the_dns(overlay: str) -> None:
     """Without it nothing is found."""
     policies = list(of_kind(overlay, "NetworkPolicy").values())

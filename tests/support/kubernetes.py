@@ -23,6 +23,8 @@ from tests.support.generators import NPM, ROOT, installed, run
 
 K8S: Final = ROOT / "deploy" / "k8s"
 OVERLAYS: Final = ("dev", "staging", "prod")
+MIRROR: Final = "mirror"
+"""The overlay of a second cluster, in which no service runs."""
 TESTS: Final = ROOT / "tests" / "deploy"
 _VERSION: Final = "v1.35.0"
 _PODS: Final = {"Deployment", "Job"}
