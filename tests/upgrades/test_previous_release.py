@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.long
 PREVIOUS: Final = os.environ.get("K1_TEST_PREVIOUS", "9f6fd81a53d06e69031b9df5d561585fa9a5a353")
 """The commit of the release before; until there is a release, one that ran before migrations were added."""
 PACKAGES: Final = ("libs", "services", "simulator", "cli")
+BYTECODE: Final = "bytecode"
+"""The folder that gets the bytecode of whatever is imported from the release before."""
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +72,25 @@ def servers(previous: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield {**environment, **keys, **credentials}
 
 
-def environment_of(servers: dict[str, str], name: str, source: Path | None) -> dict[str, str]:
-    """Return the variables of a service, which is imported from `source` if given."""
-    own = {"K1_NATS_CREDS": servers[f"credentials of {name}"]}
-    if source is not None:
-        folders = [file.parent for kind in PACKAGES for file in (source / kind).glob("**/pyproject.toml")]
-        own["PYTHONPATH"] = os.pathsep.join(map(str, folders))
-    return {name: value for name, value in servers.items() if name.startswith("K1_")} | own
+@contextmanager
+def running(
+    servers: dict[str, str], name: str, folder: Path, previous: Path | None = None
+) -> Iterator[RunningService]:
+    """Run a service of this release, or of the one before from its sources in `previous`."""
+    own = {name: value for name, value in servers.items() if name.startswith("K1_")}
+    own |= {"K1_NATS_CREDS": servers[f"credentials of {name}"]}
+    packages: list[Path] = []
+    if previous is not None:
+        packages = [file.parent for kind in PACKAGES for file in (previous / kind).glob("**/pyproject.toml")]
+        own |= {"PYTHONPYCACHEPREFIX": str(previous / BYTECODE), "PYTHONDONTWRITEBYTECODE": ""}
+    with running_service(name, own, folder, packages=packages) as service:
+        yield service
+
+
+def imported_from(previous: Path) -> set[str]:
+    """Return the services that were imported from the sources of the release before."""
+    compiled = (previous / BYTECODE).glob("**/services/*/k1_*/app.*.pyc")
+    return {file.parent.name.removeprefix("k1_") for file in compiled}
 
 
 def use(gateway: RunningService, seed: int) -> dict[str, Any]:
@@ -106,25 +120,19 @@ def test_the_previous_release_runs_beside_this_one(
     previous: Path, servers: dict[str, str], tmp_path: Path
 ) -> None:
     """All its services work on the new schema and bus; then a gateway of each release works with services of the other."""
+    others = [name for name in SERVICE_NAMES if name != "gateway"]
     with ExitStack() as old:
-        started = {
-            name: old.enter_context(running_service(name, environment_of(servers, name, previous), tmp_path))
-            for name in SERVICE_NAMES
-            if name != "gateway"
-        }
+        started = {name: old.enter_context(running(servers, name, tmp_path, previous)) for name in others}
         servers["K1_GATEWAY_INGEST_URL"] = started["ingest"].url
-        with running_service("gateway", environment_of(servers, "gateway", previous), tmp_path) as gateway:
+        with running(servers, "gateway", tmp_path, previous) as gateway:
             first = use(gateway, 7001)
-        with running_service("gateway", environment_of(servers, "gateway", None), tmp_path) as gateway:
+        with running(servers, "gateway", tmp_path) as gateway:
             use(gateway, 7002)
+    assert imported_from(previous) == set(SERVICE_NAMES)
     with ExitStack() as new:
-        started = {
-            name: new.enter_context(running_service(name, environment_of(servers, name, None), tmp_path))
-            for name in SERVICE_NAMES
-            if name != "gateway"
-        }
+        started = {name: new.enter_context(running(servers, name, tmp_path)) for name in others}
         servers["K1_GATEWAY_INGEST_URL"] = started["ingest"].url
-        with running_service("gateway", environment_of(servers, "gateway", previous), tmp_path) as gateway:
+        with running(servers, "gateway", tmp_path, previous) as gateway:
             use(gateway, 7003)
             again = httpx.get(f"{gateway.url}/api/v1/tracks/{first['id']}", timeout=60).json()["track"]
     assert again["title"] == first["title"]
