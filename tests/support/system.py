@@ -215,8 +215,14 @@ class System:
 
     def is_quiescent(self) -> bool:
         """Return whether all events are published and every durable has acknowledged its messages."""
-        published = self.sql("SELECT count(*) AS n FROM catalogue.outbox") == [{"n": 0}]
-        return published and not self.unacknowledged()
+        return not self._unpublished() and not self.unacknowledged()
+
+    def _unpublished(self) -> list[dict[str, Any]]:
+        """Return the events that wait in the outbox of any service."""
+        found = self.sql("SELECT table_schema FROM information_schema.tables WHERE table_name = 'outbox'")
+        schemas = [each["table_schema"] for each in found]
+        assert schemas, "no service has an outbox"
+        return self.sql(" UNION ALL ".join(f"SELECT id, subject FROM {each}.outbox" for each in schemas))
 
     def sql(self, query: str, *args: object) -> list[dict[str, Any]]:
         """Return the rows of a query of the system's database."""
