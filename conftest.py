@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = [
-    "tests.support.checked_http",
+    "tests.support.documents.checked_http",
     "tests.support.fork_server",
     "tests.support.infrastructure",
     "tests.support.system",

@@ -14,7 +14,7 @@ import yaml
 
 from tests.containers.engine import Engine, OwnEngine
 from tests.containers.progress import CommandError, run, say, words
-from tests.support.containers import STAND_IN_LABEL
+from tests.support.servers.containers import STAND_IN_LABEL
 
 ROOT: Final = Path(__file__).parents[2]
 SERVICES: Final = (

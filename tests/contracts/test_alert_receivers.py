@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.debian_packages import unpacked
-from tests.support.generators import run
+from tests.support.documents.generators import run
 from tests.support.processes import running_process
+from tests.support.servers.debian_packages import unpacked
 from tests.support.waiting import wait_until
 
 MONITORING: Final = Path(__file__).parents[2] / "deploy" / "monitoring"

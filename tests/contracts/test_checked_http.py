@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.api_document import BASE_PATH, committed
-from tests.support.checked_http import ApiMismatchError, Exchange
+from tests.support.documents.api_document import BASE_PATH, committed
+from tests.support.documents.checked_http import ApiMismatchError, Exchange
 
 JOB = "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
 IDS = {"X-Request-Id": "r", "X-Trace-Id": "0" * 31 + "1"}

@@ -11,7 +11,7 @@ import pytest
 
 from k1_contracts.documents.generate import DOCUMENTS
 from k1_gateway.openapi.asyncapi import make_asyncapi
-from tests.support.generators import (
+from tests.support.documents.generators import (
     CLIENT,
     LOCKS,
     NODE,

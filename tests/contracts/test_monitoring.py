@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.debian_packages import unpacked
+from tests.support.servers.debian_packages import unpacked
 from tools.dashboards.__main__ import FOLDER
 from tools.dashboards.definitions import DASHBOARDS
 from tools.dashboards.panels import render

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from k1_accounts.settings import AccountsSettings
-from tests.support.settings_classes import settings_classes, variable_of
+from tests.support.documents.settings_classes import settings_classes, variable_of
 
 SECRET = "violet-otter-plays-cello"
 VALUES = {

@@ -9,7 +9,7 @@ import yaml
 
 from k1_cli.compose_secrets import ALERT_RECEIVERS, NAMES, make_secrets
 from k1_platform.secret_settings import SECRETS_FOLDER
-from tests.support.settings_classes import settings_classes, variable_of
+from tests.support.documents.settings_classes import settings_classes, variable_of
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("docker-compose.yml", "docker-compose.listen.yml")

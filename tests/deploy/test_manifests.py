@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from k1_contracts.streams import DOMAIN
-from tests.support.generators import ROOT
-from tests.support.kubernetes import (
+from tests.support.documents.generators import ROOT
+from tests.support.documents.kubernetes import (
     K8S,
     MIRROR,
     OVERLAYS,
@@ -23,7 +23,7 @@ from tests.support.kubernetes import (
     pod_specs,
     violations,
 )
-from tests.support.settings_classes import settings_classes, variable_of
+from tests.support.documents.settings_classes import settings_classes, variable_of
 
 MADE_BY_OPERATORS = {
     "k1-postgres-app": {"uri"},

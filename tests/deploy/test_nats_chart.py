@@ -33,9 +33,9 @@ from k1_simulator.fleet_context import BehaviourConfig, Servers
 from k1_simulator.identity import provisioned
 from simulator.tests.shows import KEY, jwk_set
 from tests.support.bus import connected_client
-from tests.support.generators import ROOT, run
-from tests.support.kubernetes import Manifest, helm, of_kind
-from tests.support.tls import Certificates
+from tests.support.documents.generators import ROOT, run
+from tests.support.documents.kubernetes import Manifest, helm, of_kind
+from tests.support.servers.tls import Certificates
 from tests.support.waiting import eventually, wait_until
 
 CHART: Final = ROOT / "tests" / "deploy" / "charts" / "nats-2.14.2.tgz"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kubernetes import MIRROR, Manifest, of_kind, pod_labels
+from tests.support.documents.kubernetes import MIRROR, Manifest, of_kind, pod_labels
 
 DEVICE = "203.0.113.7"
 PRIVATE = "10.1.2.3"

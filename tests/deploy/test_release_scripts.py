@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.generators import ROOT
+from tests.support.documents.generators import ROOT
 
 SCRIPTS = ROOT / "deploy" / "scripts"
 RECORDER = """#!/usr/bin/env bash

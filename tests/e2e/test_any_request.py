@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from k1_contracts.actors import ROLES, Role
 from k1_gateway.handlers import ENDPOINTS
 from tests.support import songs
-from tests.support.generators import OPENAPI
+from tests.support.documents.generators import OPENAPI
 from tests.support.signed_in import PATIENCE_S, SignedIn
 from tests.support.system import RETRYABLE, System
 from tests.support.waiting import wait_until

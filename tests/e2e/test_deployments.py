@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.support import songs
-from tests.support.generators import CLIENT, OPENAPI, python_client
+from tests.support.documents.generators import CLIENT, OPENAPI, python_client
 from tests.support.processes import running_process
 from tests.support.system import System, wait_for
 from tests.support.waiting import PATIENCE_S

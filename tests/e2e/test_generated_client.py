@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import songs
-from tests.support.generators import CLIENT, python_client
+from tests.support.documents.generators import CLIENT, python_client
 from tests.support.signed_in import SignedIn
 from tests.support.system import wait_for
 

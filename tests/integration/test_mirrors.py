@@ -23,7 +23,7 @@ from k1_platform.nats.mirrors import mirror_configs, promote_mirrors, provision_
 from k1_platform.nats.provision import MirrorError, provision_bus
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client, flush, read_stream
-from tests.support.nats_mirror import MirroredServers, running_mirrored_servers
+from tests.support.servers.nats_mirror import MirroredServers, running_mirrored_servers
 from tests.support.waiting import PATIENCE_S, eventually
 
 TRANSIENT = (NatsError, TimeoutError)

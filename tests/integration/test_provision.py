@@ -15,7 +15,7 @@ from k1_platform.nats.provision import consumer_config, provision_bus
 from k1_platform.provision import provision
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client
-from tests.support.nats_cluster import NODES, running_nats_cluster
+from tests.support.servers.nats_cluster import NODES, running_nats_cluster
 from tests.support.waiting import eventually
 
 TRANSIENT = (NatsError, TimeoutError)

@@ -14,7 +14,7 @@ from k1_contracts.messages.telemetry import DEVICE_ALARM
 from k1_platform.auth.service_permissions import SERVICES, inbox_prefix
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client, flush
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 
 
 @pytest.fixture(scope="module")

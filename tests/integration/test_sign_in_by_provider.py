@@ -13,7 +13,7 @@ import pytest
 from k1_accounts.migrate import migrate
 from k1_platform.settings import PostgresSettings
 from tests.support.infrastructure import Infrastructure
-from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
+from tests.support.servers.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
 from tests.support.service_process import running_service
 from tests.support.waiting import PATIENCE_S, eventually
 

@@ -28,9 +28,9 @@ from tests.support import songs
 from tests.support.bus import connected_bus
 from tests.support.infrastructure import Infrastructure
 from tests.support.processes import running_process
+from tests.support.servers.tls import Certificates, tls_proxy
+from tests.support.servers.tls_clients import CLIENTS, ERRORS, Mail, Trust, address
 from tests.support.service_process import running_service
-from tests.support.tls import Certificates, tls_proxy
-from tests.support.tls_clients import CLIENTS, ERRORS, Mail, Trust, address
 from tests.support.waiting import PATIENCE_S, eventually, wait_until
 
 

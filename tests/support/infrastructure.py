@@ -53,7 +53,7 @@ def _embedded(folder: Path, running: ExitStack) -> Infrastructure:
 
 
 def _containers(folder: Path, running: ExitStack) -> Infrastructure:
-    from tests.support.containers import start_servers
+    from tests.support.servers.containers import start_servers
 
     servers = start_servers(folder, running)
     return Infrastructure(servers.environment, servers.nats_keys, servers.mqtt_url)

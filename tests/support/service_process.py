@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.checked_http import check_gateway
+from tests.support.documents.checked_http import check_gateway
 from tests.support.fork_server import ForkedProcess
 from tests.support.waiting import PATIENCE_S, wait_until
 

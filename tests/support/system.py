@@ -22,7 +22,7 @@ from k1_contracts.durables import DURABLES
 from k1_contracts.rpc import RpcError
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from tests.support.bus import connected_client, request
-from tests.support.checked_http import check_gateway
+from tests.support.documents.checked_http import check_gateway
 from tests.support.fork_server import run_forked
 from tests.support.processes import inherited_environment, is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until

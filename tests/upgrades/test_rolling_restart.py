@@ -21,7 +21,7 @@ import pytest
 
 from k1_platform.auth.nkeys import NatsKeys
 from tests.support import songs
-from tests.support.balancer import Balancer, running_balancer
+from tests.support.servers.balancer import Balancer, running_balancer
 from tests.support.service_process import RunningService, running_service
 from tests.support.system import System, wait_for
 

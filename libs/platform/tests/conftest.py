@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 
 
 @pytest.fixture(scope="module")

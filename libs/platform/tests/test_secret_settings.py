@@ -10,7 +10,7 @@ from pydantic_settings import SettingsError
 from k1_accounts.settings import AccountsSettings
 from k1_gateway.settings import GatewaySettings
 from k1_platform.settings import ObjectStoreSettings, ObservabilitySettings, PostgresSettings
-from tests.support.settings_classes import settings_classes, variable_of
+from tests.support.documents.settings_classes import settings_classes, variable_of
 
 SECRET = "violet-otter-plays-cello"
 

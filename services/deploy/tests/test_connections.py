@@ -40,7 +40,7 @@ from services.deploy.tests.device_connections import (
     over_nats,
 )
 from tests.support.bus import flush
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.waiting import eventually
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ from services.deploy.tests.device_connections import (
     refused_nats,
 )
 from tests.support.bus import connected_client, flush
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.waiting import PATIENCE_S
 
 

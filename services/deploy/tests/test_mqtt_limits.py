@@ -23,7 +23,7 @@ from services.deploy.tests.device_connections import (
     over_nats,
 )
 from tests.support.bus import connected_client, flush
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.waiting import PATIENCE_S, eventually
 
 SESSIONS = 30

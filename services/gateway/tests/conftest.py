@@ -75,7 +75,7 @@ from k1_platform.nats.rpc_documents import Document, respond_with_document
 from services.gateway.tests import tokens
 from tests.support.bus import connected_bus, flush
 from tests.support.infrastructure import Infrastructure
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S
 

@@ -24,7 +24,7 @@ from k1_gateway.page.bundle import read_bundle
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import DOCUMENT, assert_matches
-from tests.support.checked_http import is_file
+from tests.support.documents.checked_http import is_file
 
 PAGE = Path(documents.__file__).with_name("docs.html")
 DOM = """

@@ -23,7 +23,7 @@ from k1_gateway.http.request_parsing import build_query, read_body_fields, read_
 from k1_platform.http.server import LIMITS, ServerLimits
 from k1_platform.settings import HttpSettings
 from services.gateway.tests.schemas import DOCUMENT
-from tests.support.api_document import ApiDocument, Operation
+from tests.support.documents.api_document import ApiDocument, Operation
 
 API = ApiDocument(DOCUMENT)
 PARAMETERS = [

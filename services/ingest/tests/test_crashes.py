@@ -26,7 +26,7 @@ from services.ingest.tests import songs
 from services.ingest.tests.test_upload import in_progress, published_events, stored_objects, upload
 from tests.support.bus import connected_bus, connected_client
 from tests.support.infrastructure import Infrastructure
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.service_process import running_service
 from tests.support.waiting import PATIENCE_S, eventually
 

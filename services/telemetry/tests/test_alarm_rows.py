@@ -30,7 +30,7 @@ from k1_telemetry.alarms.reconciliation import SETTLING
 from k1_telemetry.alarms.recorder import AlarmRecorder, save_change
 from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
 from tests.support.bus import connected_client
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import eventually
 

@@ -33,7 +33,7 @@ from k1_telemetry.leadership.election import LEADER_KEY
 from k1_telemetry.leadership.lease import TTL_S
 from services.telemetry.tests.conftest import FakeDevice, MessageRecorder
 from tests.support.bus import connected_client, read_stream
-from tests.support.nats_server import running_nats_server
+from tests.support.servers.nats_server import running_nats_server
 from tests.support.service_process import RunningService, log_entries, running_service
 from tests.support.waiting import PATIENCE_S, eventually
 

@@ -13,7 +13,7 @@ import jsonschema
 
 BASE_PATH: Final = "/api/v1"
 EVENT_STREAM: Final = "text/event-stream"
-_COMMITTED: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
+_COMMITTED: Final = Path(__file__).parents[3] / "docs" / "openapi.json"
 _NUMBERS: Final = {
     "integer": re.compile(r"-?(0|[1-9][0-9]*)"),
     "number": re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?"),

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from tests.support.api_document import BASE_PATH, EVENT_STREAM, ApiDocument, Operation, committed
+from tests.support.documents.api_document import BASE_PATH, EVENT_STREAM, ApiDocument, Operation, committed
 
 MALFORMED: Final = {"invalid_parameter", "invalid_body", "malformed_json", "unsupported_media_type"}
 _RULE: Final = "request"

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-_CACHE: Final = Path(__file__).parents[2] / ".cache" / "debian"
+_CACHE: Final = Path(__file__).parents[3] / ".cache" / "debian"
 _LIMIT_S: Final = 300
 _NEWER_RELEASE: Final = "trixie"
 _KEYRING: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -19,7 +19,7 @@ from jsonschema.validators import validator_for
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from tests.support.generators import NPM, ROOT, installed, run
+from tests.support.documents.generators import NPM, ROOT, installed, run
 
 K8S: Final = ROOT / "deploy" / "k8s"
 OVERLAYS: Final = ("dev", "staging", "prod")

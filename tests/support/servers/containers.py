@@ -11,7 +11,7 @@ from testcontainers.core.wait_strategies import ExecWaitStrategy
 
 from k1_cli.compose_secrets import make_secrets
 from k1_platform.auth.nkeys import NatsKeys, ensure_nats_keys
-from tests.support.generators import ROOT
+from tests.support.documents.generators import ROOT
 
 _START_S: Final = 180
 _NATS: Final = 4222

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import k1_platform.settings
 from k1_platform.settings import Settings
-from tests.support.generators import ROOT
+from tests.support.documents.generators import ROOT
 
 
 def settings_classes() -> Iterator[type[Settings]]:

