@@ -153,7 +153,8 @@ def _use_of(durable: Durable) -> Iterable[str]:
 def _reading(stream: str) -> Iterable[str]:
     """Return the subjects for reading a stream with consumers that end with the connection.
 
-    They are nameless, because a request with a name may also change a durable of another service.
+    A permission for named consumers would be one for every durable by its subject. Without it a request can still name
+    a durable of another service in its body, and change it: the broker does not check that (decision 0060).
     """
     yield f"{_API}.CONSUMER.CREATE.{stream}"
     yield f"{_API}.CONSUMER.MSG.NEXT.{stream}.*"
