@@ -27,7 +27,7 @@ from tests.support.servers.nats_mirror import MirroredServers, running_mirrored_
 from tests.support.waiting import PATIENCE_S, eventually
 
 TRANSIENT = (NatsError, TimeoutError)
-MIRRORED = {each.name for each in mirror_configs()}
+MIRRORED = {each.name or "" for each in mirror_configs()}
 LANE = analysis_lane(5)
 EVENTS = 50
 
