@@ -17,7 +17,7 @@ from k1_analysis.engine.beats.agreement.consensus import PHASE_IN_DOUBT
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.pulse import decide_pulse, other_levels
+from k1_analysis.engine.beats.decision.pulse import TRACKED_LEVEL, decide_pulse, other_levels
 from k1_analysis.engine.beats.decision.steady_pulse import constant_grid, steady_pulse, without_jumps
 from k1_analysis.engine.beats.interpretations import divide
 from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
@@ -170,6 +170,21 @@ def test_fast_song_is_read_at_its_own_level(tracked: Seconds, activation: Floats
     assert f_measure(FAST, found.beats) > 0.95
     assert found.other_level is not None
     assert found.level >= 0
+
+
+QUICK = songs.steady(160.0, 40.0, 0.4)
+
+
+@pytest.mark.parametrize(("between", "moves"), [(0.05, False), (0.4, True)], ids=["close call", "clear case"])
+def test_a_close_call_keeps_the_tracked_level(between: float, moves: bool) -> None:
+    """Where 80 and 160 BPM are nearly as likely the tracker decides, where 160 is far likelier the song."""
+    activation = _activation((QUICK[::2], 0.9), (QUICK[1::2], between), seconds=42)
+    song = _evidence(songs.song(QUICK), activation)
+    fast, slow = decide_pulse(QUICK, song), decide_pulse(QUICK[::2], song)
+    assert tempo(fast.beats) == pytest.approx(160, rel=0.01)
+    assert tempo(slow.beats) == pytest.approx(160 if moves else 80, rel=0.01)
+    assert fast.prior(QUICK[::2]) == slow.prior(QUICK) == -TRACKED_LEVEL
+    assert fast.prior(QUICK) == fast.prior(QUICK[::3]) == 0
 
 
 def test_slow_song_is_not_doubled() -> None:

@@ -329,11 +329,11 @@ def test_committee_follows_the_majority() -> None:
         "degara": beats + 0.004,
         "multifeature": beats,
     }
-    committee_result = committee.choose_member(members, nothing)
+    committee_result = committee.choose_member(members, nothing, {})
     assert committee_result.chosen in {"onsets", "degara", "multifeature"}
     assert committee_result.agreement > committee_result.gain["net"]
     assert committee_result.f_measure["onsets"] > 0.6 > committee_result.f_measure["net"]
-    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}, nothing).chosen is None
+    assert committee.choose_member({"net": np.empty(0), "onsets": np.empty(0)}, nothing, {}).chosen is None
 
 
 def test_activation_weighs_against_the_majority() -> None:
@@ -346,9 +346,18 @@ def test_activation_weighs_against_the_majority() -> None:
         "degara": beats + 0.25,
         "multifeature": beats + 0.25,
     }
-    assert committee.choose_member(members, np.zeros_like(activation)).chosen in {"degara", "multifeature"}
+    assert committee.choose_member(members, np.zeros_like(activation), {}).chosen in {"degara", "multifeature"}
     weak: dict[committee.MemberName, np.ndarray] = {"onsets": beats, "degara": beats + 0.25}
-    assert committee.choose_member(weak, activation).chosen == "onsets"
+    assert committee.choose_member(weak, activation, {}).chosen == "onsets"
+
+
+def test_bars_decide_between_members_with_equal_support() -> None:
+    """Two members half a beat apart, of which neither the others nor the network know better: bars do."""
+    beats = np.arange(6.0, 60.0, 0.5)
+    members: dict[committee.MemberName, np.ndarray] = {"onsets": beats, "degara": beats + 0.25}
+    for better in members:
+        bars = {name: 1.0 if name == better else 0.8 for name in members}
+        assert committee.choose_member(members, np.zeros(6100, np.float32), bars).chosen == better
 
 
 def test_every_preset_is_whole() -> None:

@@ -26,7 +26,7 @@ from k1_analysis.engine.beats.agreement.scores import Agreement, compare
 from k1_analysis.engine.beats.alternatives import Alternative, alternatives
 from k1_analysis.engine.beats.decision.cues import measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.pulse import Pulse, decide_pulse
+from k1_analysis.engine.beats.decision.pulse import FEWEST_BEATS, Pulse, decide_pulse
 from k1_analysis.engine.beats.interpretations import at_expected_level
 from k1_analysis.engine.beats.level_consistency import keep_one_level
 from k1_analysis.engine.beats.metrical_level import to_half_tempo
@@ -150,7 +150,9 @@ def find_rhythm(
         name: _within_music(times, audible) for name, times in members.items()
     }
     committee_result = choose_member(
-        {name: times[audible.covers(times)] for name, times in within_music.items()}, song.activation
+        {name: times[audible.covers(times)] for name, times in within_music.items()},
+        song.activation,
+        {name: song.bars(times).score for name, times in within_music.items() if len(times) >= FEWEST_BEATS},
     )
     chosen = within_music[committee_result.chosen] if committee_result.chosen else np.empty(0)
     if not _has_pulse(chosen, committee_result, song):
@@ -211,12 +213,16 @@ def _describe(
     certainty = DecisionEvidence(pulse.constant, pulse.phase, pulse.level, evidence.level_in_doubt)
     confidence = track_confidence(beats, members, certainty)
     curve = tempo_curve(all_beats)
-    main = measure(beats, song)
+    main, prior = measure(beats, song), pulse.prior(beats)
+
+    def odds(times: Seconds) -> float:
+        return float(np.exp(measure(times, song).log_odds(main) + pulse.prior(times) - prior))
+
     others = alternatives(
         all_beats,
         beats[bars.is_downbeat],
         song.audible,
-        odds=lambda times: float(np.exp(measure(times, song).log_odds(main))),
+        odds=odds,
         trackers={name: _refined(times, song) for name, times in committee_result.beats.items()},
         other_level=evidence.other_level,
         one_beat_a_bar=bars.beats_per_bar == _BEATS_FELT_AS_ONE,

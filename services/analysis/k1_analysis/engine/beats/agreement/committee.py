@@ -1,10 +1,11 @@
-"""Chooses one of several beat trackers: the member that the others and the network's activation support most.
+"""Chooses one of several beat trackers: the member that the others, the network and the bars support most.
 
 Two measures of agreement have different uses. The F-measure sees tempo and phase, and so it takes part in the choice.
 The information gain sees only that two members follow a common pulse, and so it tells whether there is one at all
 (Holzapfel, Davies, Zapata, Oliveira and Gouyon, "Selective sampling for beat tracking evaluation", TASLP 2012).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -22,6 +23,9 @@ NET_BONUS = 0.2
 ACTIVATION_WEIGHT = 0.7
 """Weight of `interpretation_score` against the mean F-measure with the other members. Weight and bonus were chosen on 144
 generated and ten real songs; a bonus of 0.2 to 0.4 gives the same F within .002."""
+BARS_WEIGHT = 0.4
+"""Weight of how well a member's beats make bars, `Bars.score`. From 0.2 to 0.6 F is the same within .002 on the songs
+above, and within .01 on 97 pieces that people composed."""
 _MIN_BEATS = 4
 _FAMILIES: dict[MemberName, str] = {
     "net": "learned",
@@ -71,12 +75,15 @@ class CommitteeResult:
         ]
 
 
-def choose_member(beats: dict[MemberName, Seconds], activation: Floats) -> CommitteeResult:
+def choose_member(
+    beats: dict[MemberName, Seconds], activation: Floats, bars: Mapping[MemberName, float]
+) -> CommitteeResult:
     """Return the best member; members with fewer than four beats do not vote.
 
     Args:
         beats: of each member, rising times in seconds.
         activation: (T,) the network's probability of a beat.
+        bars: how well the beats of a member make bars; 0 for a member that is not there.
     """
     voters: list[MemberName] = [name for name, times in beats.items() if len(times) >= _MIN_BEATS]
     later = {name: skip_start(beats[name]) for name in voters}
@@ -94,6 +101,7 @@ def choose_member(beats: dict[MemberName, Seconds], activation: Floats) -> Commi
 
     def score(name: MemberName) -> float:
         supported = ACTIVATION_WEIGHT * interpretation_score(beats[name], activation)
+        supported += BARS_WEIGHT * bars.get(name, 0.0)
         return agreement[name] + supported + (NET_BONUS if name == "net" else 0.0)
 
     return CommitteeResult(max(voters, key=score, default=None), beats, _means(gains), pairs, agreement)
