@@ -40,34 +40,36 @@ def play(
     Raises:
         FluidsynthMissingError: the program or the sound font is not installed.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        midi = Path(folder, "song.mid")
+        _midi(score, voices, programs, rng).save(midi)
+        audio = synthesise(midi, soundfont)
+    out = np.zeros(int(score.duration * SAMPLE_RATE_HZ), np.float32)
+    trimmed = audio[_LATENCY : _LATENCY + len(out)]
+    out[: len(trimmed)] = trimmed
+    return out
+
+
+def synthesise(midi: Path, soundfont: Path) -> NDArray[np.float32]:
+    """Return the mono sound of a MIDI file, float32 at 44.1 kHz.
+
+    Raises:
+        FluidsynthMissingError: the program or the sound font is not installed.
+        subprocess.CalledProcessError: fluidsynth cannot play the file.
+    """
     if not shutil.which("fluidsynth") or not soundfont.exists():
         raise FluidsynthMissingError(
             f"needs the program fluidsynth and {soundfont}: apt install fluidsynth fluid-soundfont-gm timgm6mb-soundfont"
         )
     with tempfile.TemporaryDirectory() as folder:
-        midi, wave = Path(folder, "song.mid"), Path(folder, "song.wav")
-        _midi(score, voices, programs, rng).save(midi)
-        command = [
-            "fluidsynth",
-            "-ni",
-            "-F",
-            wave,
-            "-r",
-            str(SAMPLE_RATE_HZ),
-            "-g",
-            "0.5",
-            "-O",
-            "float",
-            "-T",
-            "wav",
-        ]
-        command += ["-o", "synth.dynamic-sample-loading=1", soundfont, midi]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wave = Path(folder, "song.wav")
+        options = ["-ni", "-F", wave, "-r", str(SAMPLE_RATE_HZ), "-g", "0.5", "-O", "float", "-T", "wav"]
+        options += ["-o", "synth.dynamic-sample-loading=1", soundfont, midi]
+        subprocess.run(
+            ["fluidsynth", *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         audio, _ = soundfile.read(wave, dtype="float32", always_2d=True)
-    out = np.zeros(int(score.duration * SAMPLE_RATE_HZ), np.float32)
-    trimmed = audio[_LATENCY : _LATENCY + len(out)].mean(axis=1)
-    out[: len(trimmed)] = trimmed
-    return out
+    return audio.mean(axis=1)
 
 
 def _midi(

@@ -346,7 +346,10 @@ def test_activation_weighs_against_the_majority() -> None:
         "degara": beats + 0.25,
         "multifeature": beats + 0.25,
     }
-    assert committee.choose_member(members, np.zeros_like(activation), {}).chosen in {"degara", "multifeature"}
+    assert committee.choose_member(members, np.zeros_like(activation), {}).chosen in {
+        "degara",
+        "multifeature",
+    }
     weak: dict[committee.MemberName, np.ndarray] = {"onsets": beats, "degara": beats + 0.25}
     assert committee.choose_member(weak, activation, {}).chosen == "onsets"
 

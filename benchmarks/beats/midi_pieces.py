@@ -1,0 +1,111 @@
+"""Renders MIDI pieces with their beats: `python -m benchmarks.beats.midi_pieces OUT FOLDER...`.
+
+Pieces that people composed have patterns that no generator here has, and beats that are known exactly. The program
+takes the MIDI files below each folder, also those inside the `.wad` archives of Doom's engine, plays each with one of
+two sound fonts in turn, and writes `OUT/NAME.flac` with `OUT/NAME.json` for `python -m benchmarks.beats --folder OUT`.
+It leaves out copies, pieces of less than 40 s or more than 7 minutes, and pieces whose notes are not on their grid.
+"""
+
+import argparse
+import io
+import json
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import mido
+import numpy as np
+import soundfile
+
+from training.beats.songs.fluid import SAMPLE_RATE_HZ, FluidsynthMissingError, synthesise
+
+from .midi_beats import MidiBeats, read_beats
+
+FONTS: Final = (
+    Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
+    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
+)
+SHORTEST_S, LONGEST_S = 40.0, 420.0
+RENDERED_S: Final = 150.0
+"""The beginning of a piece that is kept."""
+_LOUDEST: Final = 0.9
+_WAD_HEADER, _WAD_ENTRY = struct.Struct("<4sII"), struct.Struct("<II8s")
+
+
+def midi_files(folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, content) of the MIDI files below the folders, each content once."""
+    seen: set[str] = set()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            for name, content in _midi_of(path):
+                digest = sha256(content).hexdigest()
+                if digest not in seen:
+                    seen.add(digest)
+                    yield f"{folder.name}-{name}".lower(), content
+
+
+def _midi_of(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.suffix.lower() in {".mid", ".midi"}:
+        yield path.stem, path.read_bytes()
+    elif path.suffix.lower() == ".wad":
+        yield from _midi_of_wad(path.read_bytes())
+
+
+def _midi_of_wad(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    _, count, directory = _WAD_HEADER.unpack_from(archive)
+    for index in range(count):
+        start, length, name = _WAD_ENTRY.unpack_from(archive, directory + index * _WAD_ENTRY.size)
+        content = archive[start : start + length]
+        if content.startswith(b"MThd"):
+            yield name.rstrip(b"\0").decode("ascii", "replace"), content
+
+
+def render(name: str, content: bytes, font: Path, out: Path) -> str:
+    """Write the sound and the annotation of a piece unless they are there; return what was done."""
+    file = mido.MidiFile(file=io.BytesIO(content), clip=True)
+    if not SHORTEST_S <= file.length <= LONGEST_S:
+        return f"left out: {file.length:.0f} s long"
+    beats = read_beats(file)
+    if beats is None:
+        return "left out: its notes are not on its grid"
+    if not (out / f"{name}.json").exists():
+        with tempfile.TemporaryDirectory() as folder:
+            midi = Path(folder, "piece.mid")
+            midi.write_bytes(content)
+            audio = synthesise(midi, font)[: int(RENDERED_S * SAMPLE_RATE_HZ)]
+        audio *= _LOUDEST / max(float(np.abs(audio).max()), 1e-6)
+        soundfile.write(out / f"{name}.flac", audio, SAMPLE_RATE_HZ, subtype="PCM_16")
+        _write_annotation(out / f"{name}.json", name, beats)
+    return f"played with {font.stem}"
+
+
+def _write_annotation(path: Path, name: str, beats: MidiBeats) -> None:
+    kept = [(round(s, 4), position) for s, position in zip(beats.seconds, beats.positions, strict=True)]
+    kept = [each for each in kept if each[0] < RENDERED_S]
+    annotation = {
+        "beats": [second for second, _ in kept],
+        "pos": [position for _, position in kept],
+        "genre": name.partition("-")[0],
+    }
+    path.write_text(json.dumps(annotation))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.beats.midi_pieces", description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the sound and the annotations")
+    parser.add_argument("folders", type=Path, nargs="+", help="folders with .mid files or .wad archives")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    try:
+        for index, (name, content) in enumerate(midi_files(chosen.folders)):
+            print(f"{name}: {render(name, content, FONTS[index % len(FONTS)], chosen.out)}", flush=True)
+    except FluidsynthMissingError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
