@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Any, Final
 
 import mido
 
@@ -53,9 +53,9 @@ def read_beats(file: mido.MidiFile) -> MidiBeats | None:
     )
 
 
-def _at_ticks(file: mido.MidiFile) -> Iterator[tuple[int, mido.Message | mido.MetaMessage]]:
-    """Yield the events of all tracks with their ticks from the start of the piece."""
-    messages = list(mido.merge_tracks(file.tracks))
+def _at_ticks(file: mido.MidiFile) -> Iterator[tuple[int, Any]]:
+    """Yield the messages of all tracks with their ticks from the start of the piece; mido declares no fields of them."""
+    messages: list[Any] = list(mido.merge_tracks(file.tracks))
     yield from zip(accumulate(message.time for message in messages), messages, strict=True)
 
 
