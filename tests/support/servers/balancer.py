@@ -16,12 +16,12 @@ PROBE_INTERVAL_S = 0.05
 
 @dataclass
 class Balancer:
-    """Probes `/readyz` of its backends, and gives new connections to the ready ones in turn."""
+    """Probes `/readyz` of each backend by itself, and gives new connections to the ready ones in turn."""
 
     backends: set[str] = field(default_factory=set[str])
     """The URLs; change it at any time."""
     url: str = ""
-    _ready: tuple[str, ...] = ()
+    _ready: set[str] = field(default_factory=set[str])
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     def is_ready(self, backend: str) -> bool:
@@ -39,24 +39,32 @@ class Balancer:
         server.close()
 
     async def _probe(self) -> None:
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=5) as http, asyncio.TaskGroup() as probes:
+            known: dict[str, asyncio.Task[None]] = {}
             while True:
-                known = sorted(self.backends)
-                answers = await asyncio.gather(
-                    *(http.get(f"{url}/readyz") for url in known), return_exceptions=True
-                )
-                self._ready = tuple(
-                    url
-                    for url, answer in zip(known, answers, strict=True)
-                    if isinstance(answer, httpx.Response) and answer.status_code == 200
-                )
+                self._ready &= self.backends
+                for url in [url for url in self.backends if url not in known or known[url].done()]:
+                    known[url] = probes.create_task(self._probe_one(http, url))
                 await asyncio.sleep(PROBE_INTERVAL_S)
+
+    async def _probe_one(self, http: httpx.AsyncClient, url: str) -> None:
+        """Probe once; a slow backend does not delay the probes of the others."""
+        try:
+            response = await http.get(f"{url}/readyz")
+        except httpx.HTTPError:
+            is_ready = False
+        else:
+            is_ready = response.status_code == 200
+        if is_ready and url in self.backends:
+            self._ready.add(url)
+        else:
+            self._ready.discard(url)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._ready:
             writer.close()
             return
-        place = urlsplit(self._ready[next(self._turns) % len(self._ready)])
+        place = urlsplit(sorted(self._ready)[next(self._turns) % len(self._ready)])
         with contextlib.suppress(OSError):
             back_reader, back_writer = await asyncio.open_connection(place.hostname, place.port)
             await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
