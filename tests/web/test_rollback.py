@@ -28,7 +28,7 @@ def test_a_drifting_device_brings_all_back(stage: Stage, visit: Any, tmp_path: P
         sheet.get_by_role("button", name="Deploy to 2 devices").click()
         devices = sheet.get_by_role("list", name="Devices").get_by_role("listitem")
         expect(devices.filter(has_text="Rolled back")).to_have_count(2, timeout=120_000)
-        expect(devices.filter(has_text=DRIFTER)).to_contain_text("drift_ms")
+        expect(devices.filter(has_text=DRIFTER)).to_contain_text("drift above 100 ms")
         expect(devices.filter(has_text="This bundle")).to_have_count(0)
         for control in ("Pause", "Resume", "Cancel", "Roll back"):
             button = sheet.get_by_role("button", name=control, exact=True)

@@ -54,14 +54,17 @@ def test_agreement_equals_mir_eval(reference: np.ndarray, estimate: np.ndarray) 
 @given(st.floats(0.3, 1.0), st.floats(-0.02, 0.02), st.integers(0, 1000))
 @settings(max_examples=30)
 def test_gain_and_continuity_agree_with_mir_eval(period: float, shift: float, seed: int) -> None:
-    """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too."""
+    """On a jittered copy of a sequence, as trackers give, the other scores agree with mir_eval too.
+
+    An error at the edge of a bin of the histogram may be in the next one, and with 34 beats that is .03 of the gain.
+    """
     reference = np.arange(6.0, 40.0, period)
     estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
     ours = scores.compare(reference, estimate)
     theirs = mir_eval.beat.continuity(reference, estimate)
     assert (ours.cml_c, ours.cml_t, ours.aml_c, ours.aml_t) == pytest.approx(theirs, abs=0.06)
     assert ours.information_gain == pytest.approx(
-        mir_eval.beat.information_gain(reference, estimate), abs=0.02
+        mir_eval.beat.information_gain(reference, estimate), abs=0.05
     )
 
 
