@@ -44,6 +44,20 @@ def test_a_wrong_presence_history_is_a_violation(
     assert (found == []) if violated is None else (len(found) == 1 and violated in found[0]), found
 
 
+def test_a_bye_may_be_lost_to_a_killed_leader_and_nothing_else() -> None:
+    """A device that left meanwhile may end silent; it may not stay online, nor be silent while it sends."""
+
+    def violations(*events: DeviceOnline | DeviceOffline, readings: list[datetime]) -> list[str]:
+        return find_presence_violations(
+            PresenceHistory(events, {"d": readings}), ["d"], left_during_kill=["d"]
+        )
+
+    assert violations(ONLINE, SILENCE, readings=[]) == []
+    assert violations(ONLINE, readings=[])
+    assert violations(ONLINE, SILENCE, readings=[NOW + timedelta(seconds=1)])
+    assert violations(ONLINE, SILENCE, SILENCE, readings=[])
+
+
 @pytest.mark.parametrize(
     ("violated", "drifts", "notices", "connections"),
     [
