@@ -43,6 +43,9 @@ VALUES: Final = ROOT / "deploy" / "k8s" / "nats"
 SMALL: Final = ("values.yaml", "values-dev.yaml")
 PLAIN: Final = ("values.yaml",)
 ENCRYPTED: Final = ("values.yaml", "values-tls.yaml")
+MIRRORED: Final = (*ENCRYPTED, "values-mirrored.yaml")
+MIRROR: Final = (*ENCRYPTED, "values-mirror.yaml")
+ALL: Final = {"dev": SMALL, "plain": PLAIN, "tls": ENCRYPTED, "mirrored": MIRRORED, "mirror": MIRROR}
 DEVICES: Final[dict[str, Transport]] = {"over-nats": "nats", "over-mqtt": "mqtt"}
 TRANSIENT: Final = (NatsError, TimeoutError)
 """While a leader is elected, the cluster does not answer."""
@@ -173,7 +176,7 @@ def fleet(servers: NatsServers, folder: Path) -> Fleet:
     )
 
 
-@pytest.mark.parametrize("values", [SMALL, PLAIN, ENCRYPTED], ids=["dev", "plain", "tls"])
+@pytest.mark.parametrize("values", ALL.values(), ids=ALL)
 def test_every_file_of_the_configuration_is_mounted(values: Sequence[str]) -> None:
     """Also the file that it includes, whose path is relative to its own."""
     mounts = [each["mountPath"] for each in server_container(values)["volumeMounts"]]
@@ -181,6 +184,18 @@ def test_every_file_of_the_configuration_is_mounted(values: Sequence[str]) -> No
     assert "include ../nats-operator/operator.conf" in configuration
     for path in (*re.findall(r'"(/[^"]+)"', configuration), "/etc/nats-operator/operator.conf"):
         assert any(path == mount or path.startswith(f"{mount}/") for mount in mounts), path
+
+
+def test_the_exporter_of_mirrors_is_scraped() -> None:
+    """The alerts about mirrors need its metrics: its port and its pods are those of the PodMonitor."""
+    monitor = rendered(MIRROR)["PodMonitor/nats"]["spec"]
+    pod = rendered(MIRROR)["StatefulSet/nats"]["spec"]["template"]
+    (exporter,) = [each for each in pod["spec"]["containers"] if each["name"] == "prom-exporter"]
+    assert [each["port"] for each in monitor["podMetricsEndpoints"]] == [
+        each["name"] for each in exporter["ports"]
+    ]
+    assert monitor["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert any("jsz" in argument for argument in exporter["args"])
 
 
 def test_the_certificate_is_valid_for_the_routes() -> None:
@@ -193,7 +208,7 @@ def test_the_certificate_is_valid_for_the_routes() -> None:
         assert f"*.{host.partition('.')[2]}" in names
 
 
-@pytest.mark.parametrize("values", [SMALL, PLAIN, ENCRYPTED], ids=["dev", "plain", "tls"])
+@pytest.mark.parametrize("values", ALL.values(), ids=ALL)
 def test_memory_and_disk_suffice(values: Sequence[str]) -> None:
     """Go collects its garbage before the container's limit, and the streams fit into the volume."""
     container = server_container(values)
