@@ -362,7 +362,7 @@ def test_bars_decide_between_members_with_equal_support() -> None:
     beats = np.arange(6.0, 60.0, 0.5)
     members: dict[committee.MemberName, np.ndarray] = {"onsets": beats, "degara": beats + 0.25}
     for better in members:
-        bars = {name: 1.0 if name == better else 0.8 for name in members}
+        bars: dict[committee.MemberName, float] = {name: 1.0 if name == better else 0.8 for name in members}
         assert committee.choose_member(members, np.zeros(6100, np.float32), bars).chosen == better
 
 
