@@ -31,7 +31,7 @@ def read_beats(file: mido.MidiFile) -> MidiBeats | None:
     """Return the beats of a piece; None if its notes are not on its grid, or it has none.
 
     A beat is a quarter note, or what the denominator of the time signature says; three of them in 6/8, 9/8 and 12/8. A
-    file that was played freely has a grid that nobody followed: it says nothing about the beats.
+    file that was played freely has a grid that its notes do not follow: it says nothing about the beats.
     """
     quarter = file.ticks_per_beat
     events = list(_at_ticks(file))

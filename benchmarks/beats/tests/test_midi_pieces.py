@@ -1,4 +1,4 @@
-"""Beats of MIDI pieces: tempo maps, time signatures, archives, and files that nobody played to a grid."""
+"""Beats of MIDI pieces: tempo maps, time signatures, archives, and files that were not played to their grid."""
 
 import io
 import struct
