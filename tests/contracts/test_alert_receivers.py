@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.documents.generators import run
 from tests.support.processes import running_process
 from tests.support.servers.debian_packages import unpacked
+from tests.support.servers.threaded import serving
 from tests.support.waiting import wait_until
 
 MONITORING: Final = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -59,12 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Run a server that stands for pager, chat and dead man's switch."""
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = Receiver()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager

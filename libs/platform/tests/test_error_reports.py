@@ -4,13 +4,13 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from tests.support.processes import inherited_environment
+from tests.support.servers.threaded import serving
 
 PASSWORD = "violet otter plays cello"
 PROGRAM = """
@@ -56,12 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Run a receiver of reports."""
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = Receiver()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def _run(**environment: str) -> None:

@@ -1,6 +1,5 @@
 """A real OpenID Connect server (authlib on Flask, on loopback) that tests can make misbehave."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from authlib.oidc.core import OpenIDCode
 from flask import Flask, Response, jsonify, request
 from joserfc.jwk import ECKey
 from werkzeug.serving import make_server
+
+from tests.support.servers.threaded import serving
 
 CLIENT_ID, CLIENT_SECRET = "k1", "a client secret"
 
@@ -183,11 +184,5 @@ def running_oidc_server(host: str = "127.0.0.1") -> Iterator[OidcServer]:
     known = OidcServer()
     server = make_server("127.0.0.1", 0, _application(known), threaded=True)
     known.url = f"http://{host}:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(server):
         yield known
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
