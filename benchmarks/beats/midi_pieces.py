@@ -72,14 +72,15 @@ def render(name: str, content: bytes, font: Path, out: Path) -> str:
     beats = read_beats(file)
     if beats is None:
         return "left out: its notes are not on its grid"
-    if not (out / f"{name}.json").exists():
+    annotation = out / f"{name}.json"
+    if not annotation.exists():
         with tempfile.TemporaryDirectory() as folder:
             midi = Path(folder, "piece.mid")
             midi.write_bytes(content)
             audio = synthesise(midi, font)[: int(RENDERED_S * SAMPLE_RATE_HZ)]
         audio *= _LOUDEST / max(float(np.abs(audio).max()), 1e-6)
         soundfile.write(out / f"{name}.flac", audio, SAMPLE_RATE_HZ, subtype="PCM_16")
-        _write_annotation(out / f"{name}.json", name, beats)
+        _write_annotation(annotation, name, beats)
     return f"played with {font.stem}"
 
 

@@ -84,12 +84,10 @@ async def print_bus(settings: NatsSettings) -> None:
     for stream in STREAMS:
         print_table(f"stream {stream.name}", grouped(await stored_messages(client, stream.name)))
     entries = [
-        (bucket.name, size)
-        for bucket in BUCKETS
-        for _, size in await stored_messages(client, f"KV_{bucket.name}")
+        (bucket.name, size) for bucket in BUCKETS for _, size in await stored_messages(client, bucket.stream)
     ]
     print_table("buckets", grouped(entries))
-    writes = {each.name: await last_sequence(client, f"KV_{each.name}") for each in BUCKETS}
+    writes = {each.name: await last_sequence(client, each.stream) for each in BUCKETS}
     print("\nwrites to the buckets:", ", ".join(f"{name} {count}" for name, count in writes.items() if count))
     await client.close()
 

@@ -142,11 +142,11 @@ async def test_the_mirror_reaches_nothing_else_of_the_source(servers: MirroredSe
             pass
     async with clients(servers) as (source, copy), servers.link():
         jetstream = await provision_both(source, copy)
-        heard = await copy.subscribe(TRACK_UPLOADED.subject)
+        arrived = await copy.subscribe(TRACK_UPLOADED.subject)
         await flush(copy)
         await fill(jetstream)
         await wait_for_copies(source, copy)
-        assert heard.pending_msgs == 0
+        assert arrived.pending_msgs == 0
         for api in ("INFO", f"STREAM.INFO.{streams.EVENTS}", f"CONSUMER.INFO.{streams.EVENTS}.{DEPLOY.name}"):
             with pytest.raises(NoRespondersError):
                 await copy.request(f"$JS.{streams.DOMAIN}.API.{api}", b"", timeout=PATIENCE_S)

@@ -31,7 +31,7 @@ async def test_provisioning_again_changes_nothing(jetstream: JetStreamContext) -
     await asyncio.gather(*(provision_bus(jetstream) for _ in range(3)))
     narrow = replace(durables.TELEMETRY_STORE, reads_whole_stream=False)
     await jetstream.add_consumer(narrow.stream, consumer_config(narrow))
-    presence = await jetstream.stream_info(f"KV_{streams.PRESENCE.name}")
+    presence = await jetstream.stream_info(streams.PRESENCE.stream)
     await jetstream.update_stream(presence.config, max_age=6.0, duplicate_window=6.0)
     await provision()
     for stream in streams.STREAMS:
@@ -73,7 +73,7 @@ async def test_a_cluster_works_on_when_a_server_is_lost(tmp_path: Path) -> None:
                 assert info.config.num_replicas == NODES
                 return len(followers) == NODES - 1 and all(each.current for each in followers)
 
-            buckets = [f"KV_{each.name}" for each in streams.BUCKETS]
+            buckets = [each.stream for each in streams.BUCKETS]
             names = [*(each.name for each in streams.STREAMS), *buckets, "$MQTT_sess", "$MQTT_msgs"]
             for name in names:
                 await eventually(

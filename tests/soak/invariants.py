@@ -137,9 +137,7 @@ async def _stored(system: System) -> set[str]:
 async def _pending(system: System) -> set[str]:
     """Return the objects of broken uploads, which ingest deletes half an hour later."""
     async with connected_client(system.stack.bus) as client:
-        entries = await read_stream(
-            client, f"KV_{streams.UPLOADS.name}", f"$KV.{streams.UPLOADS.name}.pending.*"
-        )
+        entries = await read_stream(client, streams.UPLOADS.stream, f"$KV.{streams.UPLOADS.name}.pending.*")
     return {json.loads(each.data)["object_key"] for each in entries if each.data}
 
 

@@ -20,7 +20,7 @@ _CHUNK: Final = 128 * 1024
 _TIMEOUT_S: Final = 30.0
 _PATIENCE_S: Final = 120.0
 """For one chunk."""
-_LEFT_OUT: Final = f"KV_{MAINTENANCE.name}"
+_LEFT_OUT: Final = MAINTENANCE.stream
 
 
 def server_version(client: Client) -> str:

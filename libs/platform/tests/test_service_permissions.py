@@ -71,7 +71,7 @@ def test_a_service_reads_no_inbox_and_changes_no_stream_of_others(service: str) 
         assert not allows(permissions.subscribe, f"{inbox_prefix(other)}.x.y")
     assert not allows(permissions.subscribe, "_INBOX.device-1.x")
     assert not allows(permissions.subscribe, "$SYS.ACCOUNT.A.CONNECT")
-    for stream in (*STREAMS, *(f"KV_{bucket.name}" for bucket in BUCKETS)):
+    for stream in (*STREAMS, *(bucket.stream for bucket in BUCKETS)):
         name = stream if isinstance(stream, str) else stream.name
         for verb in ("CREATE", "UPDATE", "DELETE"):
             assert not allows(permissions.publish, f"$JS.API.STREAM.{verb}.{name}")

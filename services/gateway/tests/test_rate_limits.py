@@ -173,7 +173,7 @@ async def test_a_gateway_limits_its_callers(owners: Owners, provisioned: Infrast
     )
     owners.respond_with(DEPLOYMENT_CONTROL.subject, samples.deployment())
     with suppress(NotFoundError):  # the first gateway makes it
-        await owners.bus.jetstream.purge_stream(f"KV_{streams.RATE_LIMITS.name}")  # gateways of other tests
+        await owners.bus.jetstream.purge_stream(streams.RATE_LIMITS.stream)  # gateways of other tests
     with running_service("gateway", provisioned.environment | own, tmp_path) as running:
         async with httpx.AsyncClient(base_url=f"{running.url}/api/v1", timeout=PATIENCE_S) as http:
             responses = [await http.post(f"/tracks/{samples.TRACK}/analysis") for _ in range(3)]

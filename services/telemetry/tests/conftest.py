@@ -61,7 +61,7 @@ def no_presence(provisioned: Infrastructure) -> None:
 
     async def empty() -> None:
         async with connected_client() as client:
-            await client.jetstream(timeout=PATIENCE_S).purge_stream(f"KV_{streams.PRESENCE.name}")
+            await client.jetstream(timeout=PATIENCE_S).purge_stream(streams.PRESENCE.stream)
 
     asyncio.run(empty())
 

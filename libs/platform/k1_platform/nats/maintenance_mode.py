@@ -62,7 +62,7 @@ class MaintenanceMode:
 
 async def _read(jetstream: JetStreamContext) -> Phase | None:
     try:
-        found = await jetstream.get_last_msg(f"KV_{MAINTENANCE.name}", _SUBJECT, direct=True)
+        found = await jetstream.get_last_msg(MAINTENANCE.stream, _SUBJECT, direct=True)
     except (NatsError, TimeoutError, OSError):
         return None
     return cast("Phase", json.loads(found.data)["phase"]) if found.data else None

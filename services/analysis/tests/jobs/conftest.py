@@ -109,7 +109,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def bus(provisioned: object, patient: None) -> AsyncIterator[Bus]:
     """Empty streams, in which messages are redelivered only after a nak, and never after a time limit."""
-    purged = (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, f"KV_{streams.WORKERS.name}")
+    purged = (streams.EVENTS, streams.ANALYSIS_WORK, streams.DEAD_LETTERS, streams.WORKERS.stream)
     async with connected_bus(service="analysis") as connected:
         bus = replace(connected, jetstream=connected.client.jetstream(timeout=PATIENCE_S))
         for stream in purged:
