@@ -142,10 +142,8 @@ def test_a_destroyed_system_is_restored_on_another_home(old: System, tmp_path: P
     moved = {"beats_ms": [beat + 20 for beat in beats[1:-1]]}
     assert old.request("POST", f"/tracks/{track}/versions/1/beat-override", json=moved).status_code == 201
     deployment = deploy(old, track)
-    old.ask(AUTH_FORGOT, ForgotPassword(email="admin@localhost"))
-    link = wait_for(
-        lambda: old.cli("mail", "link", check=False).stdout.strip() or None, "the message is there"
-    )
+    forgotten = ForgotPassword(email="admin@localhost")
+    link = old.link_sent_by(lambda: old.ask(AUTH_FORGOT, forgotten), "/reset")
     old.ask(AUTH_RESET, ResetPassword(token=link.split("?token=")[1], new_password=PASSWORD))
     session = old.ask(AUTH_LOGIN, Login(email="admin@localhost", password=PASSWORD))
     credentials = {}

@@ -193,10 +193,8 @@ class Activities:
                 self.sessions.append(response.json()["session_id"])
 
     def _set_password(self) -> None:
-        self.system.ask(AUTH_FORGOT, ForgotPassword(email=EMAIL))
-        link = wait_for(
-            lambda: self.system.cli("mail", "link", check=False).stdout.strip() or None, "the message arrives"
-        )
+        forgotten = ForgotPassword(email=EMAIL)
+        link = self.system.link_sent_by(lambda: self.system.ask(AUTH_FORGOT, forgotten), "/reset")
         self.system.ask(AUTH_RESET, ResetPassword(token=link.split("?token=")[1], new_password=PASSWORD))
 
     def _expect(self, response: httpx.Response, statuses: set[int]) -> None:

@@ -70,6 +70,23 @@ class System:
             assert done.returncode == 0, f"k1 {' '.join(args)}: {done.stderr}\n{done.stdout}"
         return done
 
+    def link_sent_by(self, action: Callable[[], object], page: str, to: str = "admin@localhost") -> str:
+        """Return the link to a page that an action sends to a person by mail; earlier messages do not count."""
+        before = len(self._mailed_links(page, to))
+        action()
+
+        def newest() -> str | None:
+            links = self._mailed_links(page, to)
+            return links[0] if len(links) > before else None
+
+        return wait_for(newest, f"the message with the link to {page} arrives")
+
+    def _mailed_links(self, page: str, to: str) -> list[str]:
+        """Return the links to a page in the messages to a person, the newest first."""
+        messages = json.loads(self.cli("mail", "list", "--json").stdout)["items"]
+        links = [each["link"] for each in messages if each["to"] == to and each["link"]]
+        return [link for link in links if link.startswith(f"{self.url}{page}?token=")]
+
     def assert_within_permissions(self) -> None:
         """Assert that the bus has refused no subject to any service or device since the start."""
         log = (self.home / "logs" / "nats.log").read_text()
