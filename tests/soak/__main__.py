@@ -1,8 +1,9 @@
 """Runs a whole system under load while random processes are killed, then checks the invariants: `./k1 soak`.
 
-People upload songs, edit them, deploy shows to devices with faults, and sign in; devices send telemetry. Every few
-seconds a random server or service is killed with SIGKILL. At the end everything must come to rest, and the stores must
-agree with what was accepted.
+People upload songs, edit them, deploy shows to devices with faults, and sign in; devices send telemetry, and one of them
+overheats and loses its power. A webhook sends events to a receiver that refuses some at first. Every few seconds a
+random server or service is killed with SIGKILL. At the end everything must come to rest, and the stores must agree with
+what was accepted, sent and received.
 """
 
 import argparse
@@ -13,15 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.soak import invariants
-from tests.soak.activities import Activities
+import asyncpg
+
+from tests.soak.activities import STEADY_DEVICES, Activities
+from tests.soak.invariants.all_checks import find_violations
 from tests.soak.killer import Killer
+from tests.soak.receiver import DELIVERED_WITHIN_S, SETTINGS, WebhookReceiver
 from tests.soak.report import Report
 from tests.soak.resources import ResourceMonitor
+from tests.support.servers.threaded import serving
 from tests.support.system import System, wait_for
-
-FIRST_DEVICES = 4
-"""Simulated devices without faults, which send telemetry all the time."""
 
 
 def main() -> None:
@@ -46,42 +48,59 @@ def main() -> None:
 
 def soak(folder: Path, *, minutes: float, seed: int) -> Report:
     """Run one soak in a folder and return its report."""
-    system = System(folder / "home")
+    system = System(folder / "home", settings=SETTINGS)
     print(f"seed {seed}; starting the system", flush=True)
-    system.cli("up", "--detach", "--sim-devices", str(FIRST_DEVICES))
+    system.cli("up", "--detach", "--sim-devices", str(STEADY_DEVICES))
     try:
-        activities = Activities(system, folder, seed)
-        killer = Killer(system, seed)
-        monitor = ResourceMonitor(system)
-        began = time.monotonic()
-        with activities.running(), monitor.running():
-            killer.run(until=began + minutes * 60)
-            lasted = time.monotonic() - began
-        print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
-        violations = activities.finish()
-        violations += _come_to_rest(system)
-        violations += invariants.find_violations(system, activities)
-        violations += monitor.find_violations()
-        return Report(
-            seed=seed,
-            minutes=lasted / 60,
-            done=activities.counts(),
-            kills=killer.counts(),
-            slowest_restart_s=killer.slowest_restart_s,
-            resources=monitor.summary(),
-            violations=violations,
-        )
+        receiver = WebhookReceiver(seed)
+        with serving(receiver.server):
+            return load_and_check(system, Activities(system, folder, seed, receiver), minutes, seed)
     finally:
         system.cli("down", check=False)
 
 
-def _come_to_rest(system: System) -> list[str]:
+def load_and_check(system: System, activities: Activities, minutes: float, seed: int) -> Report:
+    """Load a running system, kill its processes, and check it."""
+    killer = Killer(system, seed)
+    monitor = ResourceMonitor(system)
+    began = time.monotonic()
+    with activities.running(), monitor.running():
+        killer.run(until=began + minutes * 60)
+        lasted = time.monotonic() - began
+    print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
+    violations = activities.finish()
+    violations += _come_to_rest(system, activities.receiver)
+    violations += find_violations(system, activities)
+    violations += monitor.find_violations()
+    return Report(
+        seed=seed,
+        minutes=lasted / 60,
+        done=activities.counts() | _count_rows(system),
+        kills=killer.counts(),
+        slowest_restart_s=killer.slowest_restart_s,
+        resources=monitor.summary(),
+        violations=violations,
+    )
+
+
+def _come_to_rest(system: System, receiver: WebhookReceiver) -> list[str]:
     try:
         wait_for(system.is_ready, "every service is ready")
         wait_for(system.is_quiescent, "every message is published and acknowledged")
+        wait_for(lambda: not receiver.pending(system), "every delivery has ended", DELIVERED_WITHIN_S)
     except AssertionError as error:
         return [str(error)]
     return []
+
+
+def _count_rows(system: System) -> dict[str, int]:
+    """Return how much telemetry is stored; nothing when the database does not respond."""
+    query = "SELECT (SELECT count(*) FROM telemetry.samples) AS samples, (SELECT count(*) FROM telemetry.alarms) AS alarms"
+    try:
+        (row,) = system.sql(query)
+    except (asyncpg.PostgresError, OSError):
+        return {}
+    return {"stored samples": row["samples"], "alarms": row["alarms"]}
 
 
 if __name__ == "__main__":

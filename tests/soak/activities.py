@@ -17,15 +17,20 @@ from uuid import uuid4
 
 import httpx
 
+from k1_cli.stack.simulated_devices import PREFIX
 from k1_contracts.messages.accounts.authentication import (
     AUTH_FORGOT,
     AUTH_RESET,
     ForgotPassword,
     ResetPassword,
 )
+from tests.soak.power_cuts import PowerCuts
+from tests.soak.receiver import WebhookReceiver
 from tests.support import songs
 from tests.support.system import System, wait_for
 
+STEADY_DEVICES: Final = 4
+"""Devices of the system without faults, which send telemetry all the time."""
 DEVICES: Final = 4
 GROUP: Final = "soak"
 EMAIL: Final = "admin@localhost"
@@ -52,6 +57,7 @@ class Activities:
     system: System
     folder: Path
     seed: int
+    receiver: WebhookReceiver
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The receipts of accepted songs, by track."""
     titles: dict[str, str] = field(default_factory=dict)
@@ -63,13 +69,18 @@ class Activities:
     refused: Counter[str] = field(default_factory=Counter[str])
     faults: list[str] = field(default_factory=list)
     """What a client saw that it must not see."""
+    power_cuts: PowerCuts = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.power_cuts = PowerCuts(self.system, self.folder)
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Let everybody work while the block runs."""
         self._set_password()
-        works = (self._upload, self._edit, self._deploy, self._sign_in)
+        self.receiver.register(self.system)
+        works = (self._upload, self._edit, self._deploy, self._sign_in, self._cut_power)
         threads = [threading.Thread(target=self._guard, args=(work,), daemon=True) for work in works]
         with self._devices(FAULTS):
             for thread in threads:
@@ -103,7 +114,14 @@ class Activities:
             "sign-ins": len(self.sessions),
             "retries": self.retries.total(),
             "refused deployments": self.refused.total(),
+            "power cuts": self.power_cuts.count,
+            **self.receiver.counts(),
         }
+
+    @property
+    def steady_devices(self) -> list[str]:
+        """Return the ids of the devices that nothing is done to."""
+        return [f"{PREFIX}-{number:04}" for number in range(1, STEADY_DEVICES + 1)]
 
     # ------------------------------------------------------------------ people
 
@@ -191,6 +209,9 @@ class Activities:
             if response is not None:
                 self._expect(response, {200})
                 self.sessions.append(response.json()["session_id"])
+
+    def _cut_power(self, chance: random.Random) -> None:
+        self.power_cuts.run(chance, self._stopped)
 
     def _set_password(self) -> None:
         forgotten = ForgotPassword(email=EMAIL)

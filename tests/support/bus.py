@@ -8,7 +8,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
@@ -75,10 +75,19 @@ async def request(
     return outcome
 
 
-async def read_stream(client: Client, stream: str, subject: str) -> list[Msg]:
-    """Return all messages of a stream on a subject, oldest first; their metadata has sequence and time."""
+async def read_stream(client: Client, stream: str, subject: str, *, after: int = 0) -> list[Msg]:
+    """Return the messages of a stream on a subject, oldest first; their metadata has sequence and time.
+
+    `after`: the number of a message; those up to it are left out.
+    """
+    config = ConsumerConfig(
+        ack_policy=AckPolicy.NONE,
+        mem_storage=True,
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=after + 1,
+    )
     subscription = await client.jetstream(timeout=PATIENCE_S).pull_subscribe(
-        subject, stream=stream, config=ConsumerConfig(ack_policy=AckPolicy.NONE, mem_storage=True)
+        subject, stream=stream, config=config
     )
     messages: list[Msg] = []
     while (await subscription.consumer_info()).num_pending:
