@@ -1,7 +1,7 @@
 """Runs a whole system under load while random processes are killed, then checks the invariants: `./k1 soak`.
 
 People upload songs, edit them, deploy shows to devices with faults, and sign in; devices send telemetry, and one of them
-overheats and loses its power. A webhook sends events to a receiver that refuses some at first. Every few seconds a
+overheats and hangs. A webhook sends events to a receiver that refuses some at first. Every few seconds a
 random server or service is killed with SIGKILL. At the end everything must come to rest, and the stores must agree with
 what was accepted, sent and received.
 """

@@ -24,7 +24,7 @@ from k1_contracts.messages.accounts.authentication import (
     ForgotPassword,
     ResetPassword,
 )
-from tests.soak.power_cuts import PowerCuts
+from tests.soak.hanging_device import HangingDevice
 from tests.soak.receiver import WebhookReceiver
 from tests.support import songs
 from tests.support.system import System, wait_for
@@ -69,18 +69,18 @@ class Activities:
     refused: Counter[str] = field(default_factory=Counter[str])
     faults: list[str] = field(default_factory=list)
     """What a client saw that it must not see."""
-    power_cuts: PowerCuts = field(init=False)
+    hanging_device: HangingDevice = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.power_cuts = PowerCuts(self.system, self.folder)
+        self.hanging_device = HangingDevice(self.system, self.folder)
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Let everybody work while the block runs."""
         self._set_password()
         self.receiver.register(self.system)
-        works = (self._upload, self._edit, self._deploy, self._sign_in, self._cut_power)
+        works = (self._upload, self._edit, self._deploy, self._sign_in, self._hang)
         threads = [threading.Thread(target=self._guard, args=(work,), daemon=True) for work in works]
         with self._devices(FAULTS):
             for thread in threads:
@@ -114,7 +114,7 @@ class Activities:
             "sign-ins": len(self.sessions),
             "retries": self.retries.total(),
             "refused deployments": self.refused.total(),
-            "power cuts": self.power_cuts.count,
+            "hangs of a device": self.hanging_device.hangs,
             **self.receiver.counts(),
         }
 
@@ -210,8 +210,8 @@ class Activities:
                 self._expect(response, {200})
                 self.sessions.append(response.json()["session_id"])
 
-    def _cut_power(self, chance: random.Random) -> None:
-        self.power_cuts.run(chance, self._stopped)
+    def _hang(self, chance: random.Random) -> None:
+        self.hanging_device.run(chance, self._stopped)
 
     def _set_password(self) -> None:
         forgotten = ForgotPassword(email=EMAIL)

@@ -80,7 +80,7 @@ def _published_otherwise(system: System) -> list[str]:
     rows = {row["id"]: row["state"] for row in system.sql("SELECT id, state FROM telemetry.alarms")}
     cleared = [name for name, state in rows.items() if state == "cleared"]
     found: list[str] = []
-    for event, expected in ((ALARM_OPENED, rows), (ALARM_CLEARED, cleared)):
+    for event, expected in ((ALARM_OPENED, list(rows)), (ALARM_CLEARED, cleared)):
         published = Counter(each["id"] for each in asyncio.run(_bodies(system, event.subject)))
         different = (Counter(expected) - published) | (published - Counter(expected))
         found += [f"{event.subject} of {name}: published {published[name]} times" for name in different]
