@@ -1,7 +1,8 @@
 """Tests how the rows of alarms change, on simulated time, at the exact boundaries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -105,6 +106,17 @@ def test_a_clear_that_overtakes_its_raise_leaves_no_open_alarm() -> None:
     rows.record(event("cleared", 9, since=5), event("raised", 5))
     assert [alarm.state for alarm in rows.alarms] == ["cleared"]
     assert rows.names == ["opened", "cleared"]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("earlier", [0, FLAP_OPENINGS])
+def test_the_newest_event_decides_whatever_the_order(order: Sequence[int], earlier: int) -> None:
+    """A late end does not clear an alarm whose condition began again after it, also while the level flaps."""
+    rows = Rows()
+    rows.record(*flap(range(-5 * earlier, 0, 5)))
+    events = [event("raised", 0), event("cleared", 2, since=0), event("raised", 4)]
+    rows.record(*(events[number] for number in order))
+    assert (rows.alarms[-1].state, rows.alarms[-1].raised) == ("open", True)
 
 
 @pytest.mark.parametrize(

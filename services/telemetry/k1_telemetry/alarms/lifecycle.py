@@ -1,7 +1,7 @@
 """Decides how the row of an alarm changes; pure, callers pass the time in.
 
 There is at most one alarm that is not cleared for each device, kind and level. Events may arrive twice or out of order:
-an event that is older than the newest change of its level changes nothing. A level that is reached `FLAP_OPENINGS`
+an event that is older than the newest event of its level changes nothing. A level that is reached `FLAP_OPENINGS`
 times within `FLAP_WINDOW` flaps: its alarm stays open, counts the openings and publishes nothing, until the condition
 has not held for `FLAP_QUIET`.
 """
@@ -80,8 +80,11 @@ def _raise(
     event: DeviceAlarm, newest: Alarm | None, openings: Iterable[datetime], new_id: str
 ) -> AlarmChange | None:
     if newest is not None and newest.state != "cleared":
-        if newest.raised or event.at <= newest.changed_at:
+        if event.at <= newest.changed_at:
             return None
+        if newest.raised:
+            # It began again, and its end comes later: that end is older than this event, and is ignored then.
+            return AlarmChange(newest.model_copy(update={"changed_at": event.at}))
         changes = {"raised": True, "changed_at": event.at, "openings": newest.openings + 1}
         return AlarmChange(newest.model_copy(update=changes))
     if newest is not None and newest.cleared_at is not None and event.at <= newest.cleared_at:
