@@ -3,13 +3,11 @@
 import contextlib
 import itertools
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +22,7 @@ from k1_contracts.messages.accounts.authentication import (
     ForgotPassword,
     ResetPassword,
 )
+from tests.soak.devices import list_devices, simulated_devices
 from tests.soak.hanging_device import HangingDevice
 from tests.soak.receiver import WebhookReceiver
 from tests.support import songs
@@ -52,7 +51,7 @@ _FINAL_STATUSES: Final = frozenset({"succeeded", "failed", "cancelled", "rolled_
 
 @dataclass
 class Activities:
-    """Runs the people in threads and the devices in a process."""
+    """Runs the people in threads and the devices in processes."""
 
     system: System
     folder: Path
@@ -73,16 +72,16 @@ class Activities:
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.hanging_device = HangingDevice(self.system, self.folder)
+        self.hanging_device = HangingDevice(self.system, self.folder, self.seed)
 
     @contextmanager
     def running(self) -> Generator[None]:
         """Let everybody work while the block runs."""
         self._set_password()
         self.receiver.register(self.system)
-        works = (self._upload, self._edit, self._deploy, self._sign_in, self._hang)
+        works = (self._upload, self._edit, self._deploy, self._sign_in)
         threads = [threading.Thread(target=self._guard, args=(work,), daemon=True) for work in works]
-        with self._devices(FAULTS):
+        with self._devices(FAULTS), self.hanging_device.running():
             for thread in threads:
                 thread.start()
             try:
@@ -95,7 +94,7 @@ class Activities:
     def finish(self) -> list[str]:
         """Bring the devices back without faults, and wait until jobs and deployments have ended; return what is wrong."""
         found = list(self.faults)
-        with self._devices(""):
+        with self._devices("faults: []"):
             try:
                 for upload in self.uploads.values():
                     self.system.wait_for_job(upload["job_id"])
@@ -210,9 +209,6 @@ class Activities:
                 self._expect(response, {200})
                 self.sessions.append(response.json()["session_id"])
 
-    def _hang(self, chance: random.Random) -> None:
-        self.hanging_device.run(chance, self._stopped)
-
     def _set_password(self) -> None:
         forgotten = ForgotPassword(email=EMAIL)
         link = self.system.link_sent_by(lambda: self.system.ask(AUTH_FORGOT, forgotten), "/reset")
@@ -224,35 +220,12 @@ class Activities:
 
     # ------------------------------------------------------------------ devices
 
-    @contextmanager
-    def _devices(self, faults: str) -> Generator[None]:
-        """Run the devices in a process of `k1 sim`."""
-        file = self.folder / "faults.yaml"
-        file.write_text(faults or "faults: []\n")
-        options = ("--devices", str(DEVICES), "--prefix", GROUP, "--group", GROUP, "--faults", str(file))
-        with (self.folder / "sim.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "k1_cli", "sim", *options, "--json", "--home", str(self.system.home)],
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                wait_for(lambda: self._online() == DEVICES, "the devices are online")
-                yield
-            finally:
-                process.terminate()
-                process.wait()
-
-    def _items(self) -> list[dict[str, Any]]:
-        return [
-            each for each in self.system.get("/devices?limit=200")["items"] if each["id"].startswith(GROUP)
-        ]
-
-    def _online(self) -> int:
-        return sum(each["online"] for each in self._items())
+    def _devices(self, faults: str) -> AbstractContextManager[object]:
+        return simulated_devices(self.system, self.folder, GROUP, DEVICES, faults)
 
     def _diverged(self) -> list[str]:
-        return [each["id"] for each in self._items() if each.get("running") != each.get("expected")]
+        devices = list_devices(self.system, GROUP)
+        return [each["id"] for each in devices if each.get("running") != each.get("expected")]
 
     def _unfinished(self) -> list[str]:
         found = [self.system.get(f"/deployments/{each}") for each in self.deployments]
