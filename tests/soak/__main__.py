@@ -18,7 +18,7 @@ import asyncpg
 
 from tests.soak.activities import STEADY_DEVICES, Activities
 from tests.soak.invariants.all_checks import find_violations
-from tests.soak.killer import Killer
+from tests.soak.killer import KILLED, Killer
 from tests.soak.receiver import DELIVERED_WITHIN_S, SETTINGS, WebhookReceiver
 from tests.soak.report import Report
 from tests.soak.resources import ResourceMonitor
@@ -66,6 +66,12 @@ def load_and_check(system: System, activities: Activities, minutes: float, seed:
     began = time.monotonic()
     with activities.running(), monitor.running():
         killer.run(until=began + minutes * 60)
+        grown = monitor.suspects() & KILLED
+        for name in grown:
+            killer.kill(name)
+        wait_for(
+            lambda: not monitor.suspects() & grown, "the new processes can be compared with those that grew"
+        )
         lasted = time.monotonic() - began
     print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
     violations = activities.finish()

@@ -1,4 +1,8 @@
-"""Measures memory and open files of the processes of a system over time."""
+"""Measures memory and open files of the processes of a system over time.
+
+Memory is a leak if a process grows, and the process that takes its place does not need as much. What that one needs
+too belongs to the stored data: a server keeps an index of its messages or rows in memory.
+"""
 
 import threading
 import time
@@ -18,7 +22,9 @@ SHORTEST_LIFE_S: Final = 60.0
 WARM_UP_S: Final = 20.0
 MOST_GROWTH: Final = 1.4
 MOST_GROWTH_BYTES: Final = 60_000_000
-"""Growth below this is noise of allocators and caches; growth above both limits is a leak."""
+"""Growth below this is noise of allocators and caches."""
+COMPARABLE_LIFE_S: Final = WARM_UP_S + 10.0
+"""How long a process has to live so that its memory can be compared with that of the one before."""
 MOST_FILES: Final = 40
 
 
@@ -30,6 +36,11 @@ class Life:
     times: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+
+    @property
+    def memory_grew(self) -> bool:
+        """Whether the memory grew by more than noise."""
+        return _grew(*self.thirds(self.memory))
 
     def thirds(self, values: list[int]) -> tuple[float, float]:
         """Return the medians of the first and of the last third, without the time of warming up."""
@@ -77,8 +88,21 @@ class ResourceMonitor:
                 life.memory.append(memory)
                 life.files.append(files)
 
+    def suspects(self) -> set[str]:
+        """Return the names of the processes that grew and have no next process to compare with."""
+        return {life.name for life in self._long() if life.memory_grew and self._next(life) is None}
+
     def _long(self) -> list[Life]:
-        return [life for life in self.lives.values() if life.lasted_s >= SHORTEST_LIFE_S]
+        return [life for life in list(self.lives.values()) if life.lasted_s >= SHORTEST_LIFE_S]
+
+    def _next(self, life: Life) -> Life | None:
+        """Return the process that took the place of another, the first that can be compared with it."""
+        later = (
+            each
+            for each in list(self.lives.values())
+            if each.name == life.name and each.times[0] > life.times[-1]
+        )
+        return next((each for each in later if each.lasted_s >= COMPARABLE_LIFE_S), None)
 
     def summary(self) -> dict[str, Any]:
         """Return, of the process of each name that lived longest, memory and files at the beginning and the end."""
@@ -99,10 +123,23 @@ class ResourceMonitor:
         """Return a text for each process whose memory or number of open files grew."""
         found: list[str] = []
         for life in self._long():
-            first, last = life.thirds(life.memory)
-            if last > first * MOST_GROWTH and last - first > MOST_GROWTH_BYTES:
-                found.append(f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB")
+            if life.memory_grew and (leak := self._leak(life)) is not None:
+                found.append(leak)
             first, last = life.thirds(life.files)
             if last - first > MOST_FILES:
                 found.append(f"the open files of {life.name} grew from {first:.0f} to {last:.0f}")
         return found
+
+    def _leak(self, life: Life) -> str | None:
+        """Return a text if the next process needs less memory than one that grew."""
+        first, last = life.thirds(life.memory)
+        text = f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB"
+        after = self._next(life)
+        if after is None:
+            return f"{text}, and no process took its place"
+        needed, _ = after.thirds(after.memory)
+        return f"{text}, and the next process needs {needed / 1e6:.0f} MB" if _grew(needed, last) else None
+
+
+def _grew(first: float, last: float) -> bool:
+    return last > first * MOST_GROWTH and last - first > MOST_GROWTH_BYTES
