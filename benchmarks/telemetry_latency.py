@@ -27,7 +27,7 @@ from nats.aio.msg import Msg
 from benchmarks.telemetry.servers import Servers, running_servers
 from k1_contracts.ids import new_id
 from k1_contracts.messages.telemetry import DEVICE_READINGS, LIVE_TRACK
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from tests.support.service_process import RunningService, running_service
 
 RATE = 10

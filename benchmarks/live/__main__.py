@@ -33,8 +33,8 @@ from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.ids import new_id
 from k1_contracts.messages.telemetry import LIVE_READING, LiveSample
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
+from k1_platform.nats.bus.connection import connect_options
 from tests.support.service_process import RunningService, running_service
 
 DEVICE = "bench"

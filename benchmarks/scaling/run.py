@@ -20,7 +20,7 @@ from k1_contracts.messages.analysis import (
     AnalysisCompleted,
     AnalysisStarted,
 )
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 
 _SAMPLE_S = 0.5
 _UPLOADS_AT_ONCE = 4

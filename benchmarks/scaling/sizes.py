@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from k1_cli.stack.running_stack import require_stack
 from k1_contracts.streams import BUCKETS, STREAMS
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
 

@@ -21,7 +21,7 @@ from benchmarks.figures import markdown_table
 from benchmarks.system.stack import running_system
 from benchmarks.telemetry.servers import Servers, running_servers
 from k1_contracts.durables import TELEMETRY_SAMPLES
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import PostgresSettings
 from tests.support.service_process import running_service
 

@@ -13,7 +13,7 @@ import nats
 import uvloop
 
 from k1_contracts.messages.telemetry import DEVICE_READINGS
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import NatsSettings
 
 TICK_S = 0.02

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_cli.stack.embedded.servers.postgres import PostgresServer
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import NatsSettings, PostgresSettings
 from k1_telemetry.migrate import migrate
 

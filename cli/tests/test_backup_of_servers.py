@@ -17,7 +17,7 @@ from k1_cli.stack.embedded.embedded_stack import EmbeddedStack
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import DEVICE_READINGS
 from k1_platform.auth.signing import ensure_key
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
 from tests.support.bus import connected_client

@@ -47,8 +47,8 @@ from k1_contracts.messages.deploy.devices import (
     ListDevices,
     RevokeDevices,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryError, QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryError, QueryHandler, respond
 from tests.support.bus import connected_bus, flush
 from tests.support.fork_server import run_forked
 from tests.support.infrastructure import Infrastructure

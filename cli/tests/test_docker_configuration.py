@@ -23,8 +23,8 @@ from k1_cli.stack.embedded.servers.nats import MAX_FILE_STORE, NatsServer
 from k1_contracts import streams
 from k1_platform.auth.certificates import ensure_certificates
 from k1_platform.auth.nkeys import NatsKeys
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client
 from tests.support.processes import running_process

@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from k1_contracts.durables import CATALOGUE, Durable
+from k1_platform.nats.administration.provision import consumer_config
 from k1_platform.nats.dead_letters.queue import DeadLetter
-from k1_platform.nats.provision import consumer_config
 from tests.chaos.message_kill import kill_on_message
 from tests.support import songs
 from tests.support.bus import connected_client

@@ -22,7 +22,7 @@ from k1_cli.stack.embedded.servers.postgres import PostgresServer
 from k1_contracts import streams
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
-from k1_platform.nats.provision import consumer_config, provision_bus
+from k1_platform.nats.administration.provision import consumer_config, provision_bus
 from k1_platform.settings import PostgresSettings
 from k1_telemetry.migrate import migrate
 from services.telemetry.tests import samples

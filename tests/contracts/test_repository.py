@@ -258,6 +258,6 @@ def test_every_subscriber_uses_the_platform() -> None:
         if "tests" not in path.relative_to(ROOT).parts and "broker.subscriber(" in path.read_text()
     }
     assert calling == {
-        "libs/platform/k1_platform/nats/consumers.py",
-        "libs/platform/k1_platform/nats/query_server.py",
+        "libs/platform/k1_platform/nats/streams/consumers.py",
+        "libs/platform/k1_platform/nats/queries/query_server.py",
     }

@@ -26,7 +26,7 @@ from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.auth.nkeys import NatsKeys, ensure_nats_keys
 from k1_platform.auth.service_permissions import SERVICES, inbox_prefix
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
 from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet
 from k1_simulator.fleet_context import BehaviourConfig, Servers

@@ -19,8 +19,8 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.actors import acting_as, current_actor
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Delivery, Handler, consume, consume_table
+from k1_platform.nats.administration.provision import consumer_config
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.dead_letters import middleware
 from k1_platform.nats.dead_letters.message import HEADER_PREFIX, Failure, publish_dead_letter
 from k1_platform.nats.dead_letters.queue import (
@@ -33,8 +33,8 @@ from k1_platform.nats.dead_letters.queue import (
     show_dead_letter,
 )
 from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
-from k1_platform.nats.provision import consumer_config
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.consumers import Delivery, Handler, consume, consume_table
+from k1_platform.nats.streams.publisher import publish
 from tests.support.bus import connected_bus
 from tests.support.waiting import PATIENCE_S, eventually
 

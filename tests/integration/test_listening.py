@@ -23,7 +23,7 @@ from k1_contracts.messages.deploy.devices import DevicesAdded
 from k1_platform.auth.device_credentials import load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
 from k1_platform.auth.tls import client_context
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
 from k1_platform.settings import NatsSettings, ObjectStoreSettings
 from k1_platform.storage.objects import ObjectStore
 from k1_simulator.fleet import Fleet

@@ -18,9 +18,9 @@ from k1_contracts.durables import CATALOGUE, DEPLOY, DURABLES, analysis_lane
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
 from k1_platform.mirror import mirror
+from k1_platform.nats.administration.mirrors import mirror_configs, promote_mirrors, provision_mirrors
+from k1_platform.nats.administration.provision import MirrorError, provision_bus
 from k1_platform.nats.jetstream_api import take_message
-from k1_platform.nats.mirrors import mirror_configs, promote_mirrors, provision_mirrors
-from k1_platform.nats.provision import MirrorError, provision_bus
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client, flush, read_stream
 from tests.support.servers.nats_mirror import MirroredServers, running_mirrored_servers

@@ -16,7 +16,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import AnalysisCancelled
 from k1_contracts.streams import EVENTS
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.publisher import make_message
+from k1_platform.nats.streams.publisher import make_message
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.message_tables import message_table_statements

@@ -10,8 +10,8 @@ from nats.js import JetStreamContext
 from k1_contracts import durables, streams
 from k1_contracts.durables import DURABLES, analysis_lane
 from k1_contracts.messages.analysis import ANALYSIS_QUEUED
+from k1_platform.nats.administration.provision import consumer_config, provision_bus
 from k1_platform.nats.jetstream_api import take_message
-from k1_platform.nats.provision import consumer_config, provision_bus
 from k1_platform.provision import provision
 from k1_platform.settings import NatsSettings
 from tests.support.bus import connected_client

@@ -20,8 +20,8 @@ from k1_cli.stack.embedded.ports import free_port
 from k1_cli.stack.embedded.programs import find_program
 from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.auth.nkeys import NatsKeys, ensure_nats_keys
-from k1_platform.nats.accounts import replace_account
-from k1_platform.nats.connection import PlainConnectionError, one_shot_connection
+from k1_platform.nats.administration.accounts import replace_account
+from k1_platform.nats.bus.connection import PlainConnectionError, one_shot_connection
 from k1_platform.postgres.pool import open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 from tests.support import songs

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.rpc import Response, RpcError
-from k1_platform.nats.client import Bus, connect, make_broker
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.client import Bus, connect, make_broker
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.settings import NatsSettings
 from tests.support.waiting import PATIENCE_S, eventually
 

@@ -15,7 +15,7 @@ from k1_contracts.actors import Actor
 from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.envelope import ACTOR_HEADER
 from k1_contracts.rpc import Response
-from k1_platform.nats.connection import one_shot_connection
+from k1_platform.nats.bus.connection import one_shot_connection
 from k1_platform.settings import NatsSettings
 
 _TIMEOUT_SECONDS = 10

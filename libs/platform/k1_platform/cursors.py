@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 C = TypeVar("C", bound=BaseModel)

@@ -10,8 +10,8 @@ import logging
 
 import nats
 
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.mirrors import promote_mirrors, provision_mirrors
+from k1_platform.nats.administration.mirrors import promote_mirrors, provision_mirrors
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.observability.logging import configure_logging
 from k1_platform.settings import MirrorSettings, NatsSettings, ObservabilitySettings, ProvisionSettings
 

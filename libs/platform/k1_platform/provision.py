@@ -9,8 +9,8 @@ import logging
 
 import nats
 
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.observability.logging import configure_logging
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, ObservabilitySettings, ProvisionSettings
 from k1_platform.storage.objects import ObjectStore

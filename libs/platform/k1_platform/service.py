@@ -22,10 +22,10 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector
 
 from k1_platform.auth.tls import server_context
 from k1_platform.http.server import LimitedRunner, ServerLimits
-from k1_platform.nats.bus_gauges import BusGauges
-from k1_platform.nats.client import Bus, connect, make_broker
+from k1_platform.nats.bus.client import Bus, connect, make_broker
+from k1_platform.nats.bus.gauges import BusGauges
+from k1_platform.nats.bus.health import nats_check
 from k1_platform.nats.dead_letters.relay import subscribe_dead_letter_relay
-from k1_platform.nats.health import nats_check
 from k1_platform.observability.error_reports import configure_error_reports
 from k1_platform.observability.health import Check, health_routes
 from k1_platform.observability.http_metrics import HttpMetrics

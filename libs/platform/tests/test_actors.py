@@ -18,10 +18,10 @@ from k1_contracts.base import Contract
 from k1_contracts.descriptors import DocumentQuery, Query
 from k1_contracts.envelope import ACTOR_HEADER, Envelope, EnvelopeError, envelope_for
 from k1_platform.nats.actors import acting_as, acting_name, actor_headers, actor_of, current_actor
-from k1_platform.nats.client import Bus, broker_options, connect
+from k1_platform.nats.bus.client import Bus, broker_options, connect
 from k1_platform.nats.http_actors import act_as_sender
-from k1_platform.nats.rpc import QueryError, QueryHandler, request, respond
-from k1_platform.nats.rpc_documents import Document, request_document, respond_with_document
+from k1_platform.nats.queries.rpc import QueryError, QueryHandler, request, respond
+from k1_platform.nats.queries.rpc_documents import Document, request_document, respond_with_document
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 texts = st.text(st.characters(codec="utf-8"), max_size=60)

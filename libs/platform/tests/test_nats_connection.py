@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from nats.errors import Error as NatsError
 
-from k1_platform.nats.connection import one_shot_connection
+from k1_platform.nats.bus.connection import one_shot_connection
 from k1_platform.settings import NatsSettings
 from tests.support.infrastructure import Infrastructure
 

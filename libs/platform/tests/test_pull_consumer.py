@@ -10,9 +10,9 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
 
-from k1_platform.nats import pull_consumer
-from k1_platform.nats.bulk import acknowledge, reject
-from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
+from k1_platform.nats.streams import pull_consumer
+from k1_platform.nats.streams.bulk import acknowledge, reject
+from k1_platform.nats.streams.pull_consumer import PullConsumer, PullError, PullResult
 from tests.support.waiting import eventually
 
 

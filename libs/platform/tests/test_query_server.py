@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import Query
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryHandler, request, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, request, respond
 from tests.support.bus import connected_bus
 from tests.support.waiting import eventually
 

@@ -14,9 +14,9 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import DocumentQuery, Query
 from k1_contracts.rpc import Response
-from k1_platform.nats.client import Bus, broker_options, connect
-from k1_platform.nats.rpc import TIMEOUT_HEADER, QueryError, QueryHandler, request, respond
-from k1_platform.nats.rpc_documents import Document, request_document, respond_with_document
+from k1_platform.nats.bus.client import Bus, broker_options, connect
+from k1_platform.nats.queries.rpc import TIMEOUT_HEADER, QueryError, QueryHandler, request, respond
+from k1_platform.nats.queries.rpc_documents import Document, request_document, respond_with_document
 from k1_platform.processes.threads import in_thread
 
 

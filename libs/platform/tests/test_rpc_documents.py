@@ -11,9 +11,9 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import DocumentQuery
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus, broker_options, connect
-from k1_platform.nats.rpc import QueryError
-from k1_platform.nats.rpc_documents import (
+from k1_platform.nats.bus.client import Bus, broker_options, connect
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.queries.rpc_documents import (
     Document,
     compress_document,
     request_document,

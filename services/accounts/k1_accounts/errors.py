@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from k1_contracts.actors import Role
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 
 def sign_in_failed() -> QueryError:

@@ -43,8 +43,8 @@ from k1_contracts.messages.accounts.users import (
     USER_LIST,
     USER_UPDATE,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 

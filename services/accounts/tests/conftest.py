@@ -10,7 +10,7 @@ from faststream.nats import NatsBroker
 
 from k1_accounts.migrate import migrate
 from k1_platform.auth.signing import ensure_key
-from k1_platform.nats.client import broker_options
+from k1_platform.nats.bus.client import broker_options
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 from services.accounts.tests.accounts_system import AccountsSystem

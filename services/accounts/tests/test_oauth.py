@@ -24,7 +24,7 @@ from k1_contracts.messages.accounts.authentication import (
     StartOAuth,
 )
 from k1_contracts.messages.accounts.users import CreateUser, UpdateUser
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem
 from tests.support.servers.oidc_server import CLIENT_ID, CLIENT_SECRET, OidcServer, running_oidc_server
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k1_accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, check_password
 from k1_accounts.sign_in.throttle import address_subject
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 
 def code_or_result(function: Callable[[], str | None]) -> str | None:

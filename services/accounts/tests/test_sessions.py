@@ -31,7 +31,7 @@ from k1_contracts.messages.accounts.users import (
 )
 from k1_platform.auth.signing import add_key, ensure_key, load_keys
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem, actor_of
 
 

@@ -18,7 +18,7 @@ from k1_contracts.messages.accounts.authentication import (
 )
 from k1_contracts.messages.accounts.users import ChangePassword, ClientInfo
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.accounts.tests.accounts_system import CLIENT, OTHER_PASSWORD, PASSWORD, AccountsSystem, actor_of
 

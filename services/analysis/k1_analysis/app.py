@@ -23,7 +23,7 @@ from k1_analysis.overrides.tasks import run_on_request
 from k1_analysis.settings import AnalysisSettings
 from k1_analysis.shows.graph_simulator import GraphSimulator
 from k1_contracts.durables import ANALYSIS_INTAKE, ANALYSIS_LANES
-from k1_platform.nats.health import durable_check
+from k1_platform.nats.bus.health import durable_check
 from k1_platform.processes.tasks import CANCEL_INTERVAL_S
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits

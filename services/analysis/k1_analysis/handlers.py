@@ -35,9 +35,9 @@ from k1_contracts.messages.catalogue.media import AUDIO_COPY
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import Preset
 from k1_graph.recommendation.templates import template_for
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Delivery, Handler, consume_table
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.streams.consumers import Delivery, Handler, consume_table
 
 
 def register(

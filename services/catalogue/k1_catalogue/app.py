@@ -49,9 +49,9 @@ from k1_contracts.messages.catalogue.beats import BEATS_APPLY, ApplyBeats, Beats
 from k1_contracts.messages.catalogue.graphs import GRAPH_RUN, GraphSimulated, SimulateGraph
 from k1_contracts.messages.catalogue.media import AUDIO_COPY, AudioCopied, CopyAudio
 from k1_platform.auth.signing import load_keys
-from k1_platform.nats.health import durable_check
+from k1_platform.nats.bus.health import durable_check
 from k1_platform.nats.maintenance_mode import MaintenanceMode
-from k1_platform.nats.rpc import request
+from k1_platform.nats.queries.rpc import request
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool, check_database, open_pool

@@ -80,10 +80,10 @@ from k1_contracts.messages.deploy.deployments import (
     DEPLOY_ROLLED_BACK,
     DEPLOY_SUCCEEDED,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Handler, consume_table
-from k1_platform.nats.rpc import QueryHandler, respond
-from k1_platform.nats.rpc_documents import respond_with_document
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.queries.rpc_documents import respond_with_document
+from k1_platform.nats.streams.consumers import Handler, consume_table
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 

@@ -33,8 +33,8 @@ from k1_catalogue.migrate import migrate
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts import streams
 from k1_platform.auth.signing import KeyRing, load_keys
-from k1_platform.nats import publisher as platform_publisher
-from k1_platform.nats.client import broker_options
+from k1_platform.nats.bus.client import broker_options
+from k1_platform.nats.streams import publisher as platform_publisher
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import MongoSettings, NatsSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore

@@ -5,9 +5,9 @@ from faststream.nats import NatsBroker
 from k1_contracts.descriptors import Q, Query, R
 from k1_contracts.messages.analysis import ANALYSIS_COMPLETED, ANALYSIS_STARTED
 from k1_contracts.messages.catalogue.tracks import TRACK_GET, TRACK_UPLOADED, GetTrack
-from k1_platform.nats import rpc
-from k1_platform.nats.publisher import publish
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries import rpc
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song
 from tests.support.waiting import PATIENCE_S, eventually

@@ -20,7 +20,7 @@ from k1_contracts.messages.analysis import (
 )
 from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, AudioRef, Notice
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.storage.objects import ObjectStore
 
 UPLOADED = datetime(2026, 3, 1, 11, 0, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from k1_contracts import streams
 from k1_contracts.durables import CATALOGUE
 from k1_contracts.messages.analysis import ANALYSIS_COMPLETED
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
-from k1_platform.nats.provision import consumer_config
+from k1_platform.nats.administration.provision import consumer_config
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.service_client import publish, wait_for_status
 from services.catalogue.tests.song_samples import Song

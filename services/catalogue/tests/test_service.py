@@ -31,7 +31,7 @@ from k1_contracts.messages.catalogue.tracks import (
 )
 from k1_contracts.messages.deploy.deployments import DEPLOY_SUCCEEDED, DeploySucceeded
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
-from k1_platform.nats.rpc_documents import request_document
+from k1_platform.nats.queries.rpc_documents import request_document
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.service_client import publish, publish_analysis, request, wait_for_status
 from services.catalogue.tests.song_samples import Song, genesis

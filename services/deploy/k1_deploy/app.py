@@ -45,12 +45,12 @@ from k1_deploy.saga.entries import truncate_to_ms
 from k1_deploy.settings import DeploySettings
 from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.errors import TransientError
-from k1_platform.nats.accounts import AccountRejectedError
-from k1_platform.nats.client import Bus
+from k1_platform.nats.administration.accounts import AccountRejectedError
+from k1_platform.nats.administration.mqtt_state import purge_sessions
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.bus.health import durable_check
 from k1_platform.nats.device_errors import DeviceErrors
-from k1_platform.nats.health import durable_check
 from k1_platform.nats.maintenance_mode import MaintenanceMode
-from k1_platform.nats.mqtt_state import purge_sessions
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay
 from k1_platform.postgres.pool import Pool, check_database, open_pool

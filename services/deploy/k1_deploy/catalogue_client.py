@@ -17,8 +17,8 @@ from k1_contracts.messages.deploy.bundles import (
     GetBundle,
 )
 from k1_contracts.messages.deploy.deployments import ActivateOnDownbeat
-from k1_platform.nats.rpc import request
-from k1_platform.nats.rpc_documents import request_document
+from k1_platform.nats.queries.rpc import request
+from k1_platform.nats.queries.rpc_documents import request_document
 
 
 @dataclass(frozen=True, slots=True)

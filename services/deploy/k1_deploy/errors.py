@@ -12,7 +12,7 @@ from k1_contracts.base import rfc3339
 from k1_contracts.messages.deploy.deployments import DEPLOYMENT_MAX_DEVICES
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.device_errors import MessageError
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 
 class DeviceUnreachable(TransientError):  # noqa: N818  named after UNREACHABLE of other protocols

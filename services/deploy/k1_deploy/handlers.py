@@ -34,9 +34,9 @@ from k1_deploy.requests.deployment_queries import DeploymentQueries
 from k1_deploy.requests.fleet_queries import FleetQueries
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.requests.plans import Planner
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Handler, consume, consume_table
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.streams.consumers import Handler, consume, consume_table
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 
 

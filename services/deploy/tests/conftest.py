@@ -7,7 +7,7 @@ import pytest
 from faststream.nats import NatsBroker
 
 from k1_deploy.migrate import migrate
-from k1_platform.nats.client import broker_options
+from k1_platform.nats.bus.client import broker_options
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, PostgresSettings
 from tests.support.database import empty_tables, temporary_database

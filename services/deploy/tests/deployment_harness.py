@@ -34,9 +34,9 @@ from k1_contracts.rpc import Response, RpcError
 from k1_deploy.devices import device_store
 from k1_deploy.orchestration.storage import deployment_store
 from k1_deploy.saga.entries import Intent, LogEntry, Outcome, truncate_to_ms
-from k1_platform.nats.client import broker_options
-from k1_platform.nats.publisher import publish
-from k1_platform.nats.rpc import QueryError, request
+from k1_platform.nats.bus.client import broker_options
+from k1_platform.nats.queries.rpc import QueryError, request
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore

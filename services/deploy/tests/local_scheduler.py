@@ -26,8 +26,8 @@ from k1_deploy.orchestration.step_metrics import StepMetrics
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms
-from k1_platform.nats.consumers import Delivery
-from k1_platform.nats.publisher import make_message
+from k1_platform.nats.streams.consumers import Delivery
+from k1_platform.nats.streams.publisher import make_message
 from services.deploy.tests.deployment_harness import DeploymentHarness
 from tests.support.waiting import eventually
 

@@ -30,8 +30,8 @@ from k1_deploy.devices.access.connection_table import (
     ConnectionTable,
 )
 from k1_platform.auth.device_credentials import load_device_keys
-from k1_platform.nats.client import Bus, broker_options
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.client import Bus, broker_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.processes.tasks import cancel_tasks
 from services.deploy.tests.device_connections import (

@@ -9,7 +9,7 @@ import pytest
 from k1_contracts.actors import Actor
 from k1_contracts.envelope import Envelope
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.deploy.tests.deployment_harness import (
     DeploymentHarness,
     open_harness,

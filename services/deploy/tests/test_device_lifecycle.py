@@ -28,7 +28,7 @@ from k1_contracts.messages.deploy.devices import (
 )
 from k1_contracts.messages.telemetry import Presence
 from k1_platform.nats.dead_letters.queue import list_dead_letters
-from k1_platform.nats.rpc import QueryError, QueryHandler, request, respond
+from k1_platform.nats.queries.rpc import QueryError, QueryHandler, request, respond
 from k1_platform.settings import NatsSettings
 from services.deploy.tests.scripted_device import bundle, hello
 from tests.support.bus import connected_client, flush

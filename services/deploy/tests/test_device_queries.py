@@ -25,7 +25,7 @@ from k1_deploy.devices.presence_cache import PresenceCache
 from k1_deploy.requests.bundle_queries import BundleQueries
 from k1_platform.auth.device_credentials import MintedCredential
 from k1_platform.errors import TransientError
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup

@@ -23,7 +23,7 @@ from k1_deploy.saga.entries import (
 )
 from k1_deploy.saga.signals import ControlSignal
 from k1_deploy.saga.transitions import fold
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.queued_deployments import NOW, add

@@ -15,8 +15,8 @@ from k1_cli.stack.embedded.servers.nats import NatsServer
 from k1_contracts.messages.deploy.device_link import DEVICE_MAX_SUBSCRIPTIONS
 from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
-from k1_platform.nats import mqtt_state
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration import mqtt_state
+from k1_platform.nats.administration.provision import provision_bus
 from services.deploy.tests.device_connections import (
     issuer_for,
     over_mqtt,

@@ -11,7 +11,7 @@ from k1_contracts.messages.deploy.devices import DevicePage, DeviceServers, List
 from k1_deploy.devices.device_queries import DeviceQueries
 from k1_deploy.devices.presence_cache import PresenceCache
 from k1_deploy.requests.deployment_queries import DeploymentQueries
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup
 from services.deploy.tests.queued_deployments import add

@@ -13,7 +13,7 @@ from k1_contracts.messages.telemetry import Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.presence_cache import PresenceCache
 from k1_deploy.requests.plans import Planner
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.deployment_lookup import FakeDeploymentLookup

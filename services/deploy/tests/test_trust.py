@@ -11,7 +11,7 @@ from k1_contracts.messages.deploy.device_link import DeviceCommand, Trust, Verb
 from k1_deploy.devices.device_link import trusted_keys
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_link.trusted_keys import MAX_AGE_S, TrustedKeyCache, TrustUpdater
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.deploy.tests.scripted_device import ScriptedDevice, hello
 from tests.support.bus import connected_client
 from tests.support.waiting import PATIENCE_S, eventually

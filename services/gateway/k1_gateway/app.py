@@ -38,7 +38,7 @@ from k1_gateway.settings import Allowance, GatewaySettings, LimitKind
 from k1_platform.auth.tls import client_context
 from k1_platform.errors import TransientError
 from k1_platform.nats.maintenance_mode import MaintenanceMode
-from k1_platform.nats.rpc import request
+from k1_platform.nats.queries.rpc import request
 from k1_platform.service import Runtime, run_service
 from k1_platform.settings import ObjectStoreSettings
 

@@ -69,9 +69,9 @@ from k1_contracts.messages.deploy.deployment_queries import (
 from k1_contracts.messages.deploy.devices import DEVICE_ADD, DEVICE_GET, DEVICE_LIST, DEVICE_REVOKE
 from k1_contracts.messages.fleet import FLEET_GET
 from k1_platform.nats.actors import current_actor
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryHandler, respond
-from k1_platform.nats.rpc_documents import Document, respond_with_document
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.queries.rpc_documents import Document, respond_with_document
 from services.gateway.tests import tokens
 from tests.support.bus import connected_bus, flush
 from tests.support.infrastructure import Infrastructure

@@ -16,7 +16,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.messages.telemetry import LIVE_READING, LiveSample
 from k1_gateway.feed.position import Position
-from k1_platform.nats.publisher import make_message
+from k1_platform.nats.streams.publisher import make_message
 from services.gateway.tests import samples
 from services.gateway.tests.schemas import assert_matches
 from tests.support.waiting import PATIENCE_S

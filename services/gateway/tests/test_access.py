@@ -56,7 +56,7 @@ from k1_contracts.streams import EVENTS
 from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.limits.gcra import Rate
 from k1_gateway.limits.shared_rates import _ALONE_S, SharedRates
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.gateway.tests.test_parameters import GOOD

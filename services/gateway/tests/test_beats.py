@@ -19,7 +19,7 @@ from k1_contracts.messages.catalogue.beats import (
     RemoveBeatOverride,
     SaveBeatOverride,
 )
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import assert_matches

@@ -8,7 +8,7 @@ import httpx
 
 from k1_contracts.messages.analysis import JOB_GET, JOB_PROGRESSED, JobProgress
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from tests.support.infrastructure import Infrastructure

@@ -50,7 +50,7 @@ from k1_contracts.messages.deploy.devices import (
     ListDevices,
 )
 from k1_gateway.deployments.request import DeploymentBody
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import assert_matches

@@ -29,7 +29,7 @@ from k1_contracts.messages.catalogue.graphs import (
     PutGraph,
     Simulate,
 )
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.schemas import assert_matches

@@ -11,7 +11,7 @@ from k1_contracts.messages.analysis import JOB_LIST, JobPage, ListJobs
 from k1_contracts.messages.catalogue.graphs import PRESET_LIST, PresetList
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_LIST, DeploymentPage, ListDeployments
 from k1_contracts.messages.webhooks import WEBHOOK_LIST, WebhookPage
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from tests.support.infrastructure import Infrastructure

@@ -35,8 +35,8 @@ from k1_contracts.messages.catalogue.tracks import (
     TrackPage,
 )
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET
-from k1_platform.nats.rpc import QueryError
-from k1_platform.nats.rpc_documents import compress_document
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.queries.rpc_documents import compress_document
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 

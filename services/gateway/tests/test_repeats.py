@@ -23,7 +23,7 @@ from k1_gateway.handlers import ENDPOINTS
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.repeats.answer_store import MAX_SEALED_BYTES, AnswerStore, Place
 from k1_gateway.repeats.sealing import Answer, RepeatKey
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.gateway.tests.schemas import DOCUMENT

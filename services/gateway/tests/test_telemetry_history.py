@@ -15,7 +15,7 @@ from k1_contracts.messages.telemetry_history import (
     GetTrackTelemetry,
     TelemetrySeries,
 )
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 

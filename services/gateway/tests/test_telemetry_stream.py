@@ -25,7 +25,7 @@ from k1_contracts.messages.catalogue.tracks import TRACK_GET, TrackDetail
 from k1_contracts.messages.telemetry import LIVE_TRACK, LiveEvent, LiveSample
 from k1_gateway.live import telemetry_stream
 from k1_gateway.live.track_feed import FeedBuffer, FeedItem, parse_item
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from tests.support.bus import connected_client

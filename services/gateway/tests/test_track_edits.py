@@ -29,7 +29,7 @@ from k1_contracts.messages.catalogue.track_history import (
     VersionComparison,
 )
 from k1_contracts.messages.catalogue.tracks import TRACK_GET, TRACK_LIST, GetTrack, ListTracks
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from services.ingest.tests import songs

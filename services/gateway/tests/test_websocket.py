@@ -22,7 +22,7 @@ from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverri
 from k1_gateway.feed.event import pack_times
 from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError, frame_header
 from k1_gateway.live.websocket.connection import MAX_BAD_MESSAGES, MESSAGE_RATE
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
 from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected

@@ -19,9 +19,9 @@ from k1_ingest.uploads.responses import UNAVAILABLE, rejection_response
 from k1_ingest.uploads.slots import UploadSlots
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Handler, consume_table
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.streams.consumers import Handler, consume_table
 
 _MAX_KEY_LENGTH = 255
 _STATUSES = {"queued": 202, "existing": 200}

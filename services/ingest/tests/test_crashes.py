@@ -19,8 +19,8 @@ from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_contracts.tracks import AudioRef
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, PendingObject
 from k1_ingest.uploads.track_publisher import ORPHAN_AGE, TrackPublisher
-from k1_platform.nats import publisher as platform_publisher
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
+from k1_platform.nats.streams import publisher as platform_publisher
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.test_upload import in_progress, published_events, stored_objects, upload

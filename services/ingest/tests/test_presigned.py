@@ -23,8 +23,8 @@ from k1_contracts.messages.catalogue.tracks import UploadAccepted
 from k1_ingest.open_uploads.store import OpenUploads
 from k1_ingest.presigned.presigned_service import PresignedService
 from k1_ingest.presigned.record import LIFETIME, ExpectedSong
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryError, request
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryError, request
 from k1_platform.storage.objects import ObjectStore
 from services.ingest.tests import songs
 from services.ingest.tests.test_upload import published_events, upload

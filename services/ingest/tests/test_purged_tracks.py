@@ -7,7 +7,7 @@ import httpx
 
 from k1_contracts.ids import new_id
 from k1_contracts.messages.catalogue.track_edits import TRACK_PURGED, TrackPurged
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.publisher import publish
 from services.ingest.tests import songs
 from tests.support.bus import connected_bus
 from tests.support.waiting import eventually

@@ -11,7 +11,7 @@ from k1_contracts.durables import (
     TELEMETRY_SAMPLES,
     TELEMETRY_STORE,
 )
-from k1_platform.nats.health import durable_check
+from k1_platform.nats.bus.health import durable_check
 from k1_platform.nats.maintenance_mode import MaintenanceMode
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.outbox import OutboxRelay

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 
 def alarm_not_found(alarm_id: str) -> QueryError:

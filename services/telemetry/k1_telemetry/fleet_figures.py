@@ -15,9 +15,9 @@ from k1_contracts.messages.fleet import (
     GetFleet,
     GetFleetDevices,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Delivery
-from k1_platform.nats.rpc import QueryError, request
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryError, request
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from k1_platform.processes.tasks import is_set_within
 from k1_telemetry.alarms.store import count_by_state

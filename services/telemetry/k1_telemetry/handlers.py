@@ -17,9 +17,9 @@ from k1_contracts.messages.drift import TRACK_DRIFT
 from k1_contracts.messages.fleet import FLEET_GET
 from k1_contracts.messages.telemetry import DEVICE_ALARM, DEVICE_OFFLINE, DEVICE_ONLINE
 from k1_contracts.messages.telemetry_history import DEVICE_TELEMETRY, TRACK_TELEMETRY
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import Handler, consume_table
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.streams.consumers import Handler, consume_table
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 from k1_telemetry.alarms.queries import AlarmQueries
 from k1_telemetry.alarms.recorder import AlarmRecorder

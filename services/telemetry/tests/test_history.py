@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from k1_contracts.messages.telemetry_history import GetDeviceTelemetry, GetTrackTelemetry, TelemetrySeries
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_telemetry.fleet.readings import Reading
 from k1_telemetry.history.downsampling import chart_indices

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from k1_contracts import streams
 from k1_contracts.durables import TELEMETRY_SAMPLES
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.nats.pull_consumer import PullResult
+from k1_platform.nats.streams.pull_consumer import PullResult
 from k1_telemetry.fleet.effects import Effects
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership.broker_clock import BrokerClock

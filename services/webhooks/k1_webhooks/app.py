@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import Gauge
 
 from k1_contracts.durables import WEBHOOKS
-from k1_platform.nats.health import durable_check
+from k1_platform.nats.bus.health import durable_check
 from k1_platform.postgres.maintenance import Maintenance
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, check_database, open_pool
 from k1_platform.service import Runtime, run_service

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 
 def webhook_not_found(webhook_id: str) -> QueryError:

@@ -12,9 +12,9 @@ from k1_contracts.messages.webhooks import (
     WEBHOOK_TEST,
     WEBHOOK_UPDATE,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import consume
-from k1_platform.nats.rpc import QueryHandler, respond
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryHandler, respond
+from k1_platform.nats.streams.consumers import consume
 from k1_platform.postgres.pool import TRANSIENT_ERRORS
 from k1_webhooks.deliveries.intake import EventIntake
 from k1_webhooks.endpoints.queries import WebhookQueries

@@ -28,7 +28,7 @@ from k1_contracts.messages.webhooks import (
 )
 from k1_platform.errors import PermanentError
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_webhooks.deliveries import store
 from k1_webhooks.deliveries.intake import EventIntake

@@ -16,7 +16,7 @@ from k1_contracts import subjects
 from k1_contracts.messages.deploy.device_link import FetchChunk
 from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_platform.auth.jwt import parse_credentials
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.processes.tasks import is_set_within
 from k1_platform.settings import NatsSettings
 from k1_simulator.links.link import (

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from k1_contracts.descriptors import B, Q, Query, R, StreamMessage
 from k1_contracts.messages.deploy.deployment_queries import DEPLOYMENT_GET, DeploymentView, GetDeployment
 from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
-from k1_platform.nats.publisher import make_message
+from k1_platform.nats.streams.publisher import make_message
 from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from tests.support.bus import request
 

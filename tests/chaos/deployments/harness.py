@@ -28,8 +28,8 @@ from k1_deploy.migrate import migrate
 from k1_deploy.orchestration.storage.bundle_locations import save_location
 from k1_graph.bundle.container import key_id
 from k1_platform.auth.signing import ensure_key, load_keys
-from k1_platform.nats.connection import connect_options
-from k1_platform.nats.provision import consumer_config, provision_bus
+from k1_platform.nats.administration.provision import consumer_config, provision_bus
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.postgres.pool import open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from k1_platform.nats.provision import provision_bus
+from k1_platform.nats.administration.provision import provision_bus
 from tests.support.bus import connected_client
 from tests.support.waiting import PATIENCE_S
 

@@ -17,7 +17,7 @@ from opentelemetry import context, propagate
 
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import StreamMessage
-from k1_platform.nats.publisher import PUBLISH_TIMEOUT_S, make_message
+from k1_platform.nats.streams.publisher import PUBLISH_TIMEOUT_S, make_message
 from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool
 from k1_platform.processes.tasks import is_set_within
 

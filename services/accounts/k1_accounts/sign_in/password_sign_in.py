@@ -17,7 +17,7 @@ from k1_accounts.sign_in.throttle import MAILS_TO_ACCOUNT, SignInThrottle, take
 from k1_accounts.users import store
 from k1_contracts.messages.accounts.authentication import Login, SignedIn
 from k1_contracts.messages.accounts.users import ChangePassword, PasswordChanged, UserView
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Connection, Pool
 
 

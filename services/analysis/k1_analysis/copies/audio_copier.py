@@ -9,7 +9,7 @@ from pathlib import Path
 
 from k1_analysis.copies.opus import CopyTask, EncodedCopy
 from k1_contracts.messages.catalogue.media import OPUS_TYPE, AudioCopied, CopyAudio
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerFailedError, WorkError
 from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore

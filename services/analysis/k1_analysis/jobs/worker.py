@@ -36,10 +36,10 @@ from k1_contracts.messages.analysis import (
     AnalysisJob,
 )
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
 from k1_platform.nats.dead_letters.middleware import REDELIVERY_BACKOFF
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.processes.tasks import cancel_tasks
 
 _HEARTBEAT_S: Final = 3.0

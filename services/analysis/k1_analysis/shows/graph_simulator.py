@@ -15,7 +15,7 @@ from k1_analysis.artefacts import MANIFEST, ArtefactFile, content_type
 from k1_analysis.shows.show import GraphRun, show_identity
 from k1_analysis.shows.tasks import MAP_NAME, GraphRunTask
 from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.threads import in_thread
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerFailedError, WorkError

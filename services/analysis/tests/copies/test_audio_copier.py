@@ -17,7 +17,7 @@ from k1_analysis.overrides.tasks import run_on_request
 from k1_audio.reader import AudioReader
 from k1_contracts.messages.catalogue.media import CopyAudio
 from k1_contracts.tracks import AudioRef
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.storage.objects import ObjectStore

@@ -31,9 +31,9 @@ from k1_contracts.messages.analysis import (
     AnalysisStarted,
 )
 from k1_contracts.tracks import AudioRef
-from k1_platform.nats import publisher as platform_publisher
-from k1_platform.nats.client import Bus
-from k1_platform.nats.provision import consumer_config
+from k1_platform.nats.administration.provision import consumer_config
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.streams import publisher as platform_publisher
 from k1_platform.processes.tasks import cancel_tasks
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits

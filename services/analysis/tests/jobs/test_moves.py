@@ -15,8 +15,8 @@ from k1_contracts import streams
 from k1_contracts.durables import ANALYSIS_INTAKE
 from k1_contracts.messages.analysis import AnalysisCompleted, AnalysisJob
 from k1_contracts.messages.catalogue.job_moves import ANALYSIS_MOVED, AnalysisMoved, JobPlace
-from k1_platform.nats.consumers import consume_table
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.consumers import consume_table
+from k1_platform.nats.streams.publisher import publish
 from services.analysis.tests.jobs.conftest import WorkerHarness, working
 from tests.support.waiting import eventually
 

@@ -17,7 +17,7 @@ from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import WORKER_LIST, AnalysisCompleted, ListWorkers, WorkerList
 from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED, TrackUploaded
 from k1_contracts.tracks import AudioRef
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.publisher import publish
 from services.analysis.tests.jobs.conftest import WorkerHarness
 from tests.support import songs
 from tests.support.bus import request

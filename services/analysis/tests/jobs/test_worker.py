@@ -31,9 +31,9 @@ from k1_contracts.messages.analysis import (
     WorkerList,
     WorkerSlot,
 )
-from k1_platform.nats.consumers import consume_table
 from k1_platform.nats.dead_letters.queue import list_dead_letters
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.consumers import consume_table
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.processes import worker_process
 from services.analysis.tests.jobs.conftest import NEVER_S, WorkerHarness, working
 from tests.support.waiting import PATIENCE_S, eventually

@@ -11,7 +11,7 @@ from k1_contracts.graph import GraphDocument
 from k1_contracts.messages.catalogue.graphs import SimulateGraph
 from k1_graph.recommendation.recommender import recommend
 from k1_graph.testing import synthetic_map
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerLimits
 from k1_platform.storage.objects import ObjectStore

@@ -23,7 +23,7 @@ from k1_contracts.messages.catalogue.graphs import GraphSimulated, SimulateGraph
 from k1_contracts.tracks import AnalysisSummary, ArtefactRef, ArtefactType, Notice, StoredFile
 from k1_graph.errors import GraphError
 from k1_graph.validation.validator import compile_graph
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore
 

@@ -8,7 +8,7 @@ from k1_catalogue.deployments.store import find_deployment, save_deployment
 from k1_catalogue.history.store import was_purged
 from k1_catalogue.tracks.store import lock_track
 from k1_platform.errors import PermanentError, TransientError
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.pool import Pool
 
 

@@ -18,7 +18,7 @@ from k1_contracts.messages.catalogue.track_edits import (
     TrackResult,
 )
 from k1_platform.nats.actors import current_actor
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 
 

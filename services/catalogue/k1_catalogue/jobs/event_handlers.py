@@ -34,7 +34,7 @@ from k1_contracts.messages.analysis import (
 from k1_contracts.messages.catalogue.tracks import TrackUploaded
 from k1_platform.errors import PermanentError, TransientError
 from k1_platform.nats.actors import actor_id
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore

@@ -27,7 +27,7 @@ from k1_contracts.messages.catalogue.storage import (
 )
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import current_actor
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool, session_lock
 
 ALERT_RATIO: Final = 0.8

@@ -35,8 +35,8 @@ from k1_contracts.messages.catalogue.tracks import (
     VersionSummary,
 )
 from k1_contracts.messages.deploy.deployments import TrackDeployment
-from k1_platform.nats.rpc import QueryError
-from k1_platform.nats.rpc_documents import Document, compress_document
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.queries.rpc_documents import Document, compress_document
 from k1_platform.postgres.pool import Connection, Pool
 from k1_platform.processes.threads import in_thread
 from k1_platform.storage.objects import ObjectStore

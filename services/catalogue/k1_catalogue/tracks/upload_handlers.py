@@ -7,7 +7,7 @@ from k1_catalogue.tracks import store
 from k1_catalogue.tracks.audit_store import write_audit_entry
 from k1_contracts.ids import derived_id
 from k1_contracts.messages.catalogue.track_uploads import TRACK_CREATED, TrackCreated, TrackUploadAbandoned
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.pool import Pool
 
 

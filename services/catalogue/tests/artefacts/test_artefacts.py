@@ -35,7 +35,7 @@ from k1_contracts.messages.catalogue.storage import (
 )
 from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool, session_lock
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, analyse, message, upload

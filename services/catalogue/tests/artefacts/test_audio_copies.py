@@ -17,7 +17,7 @@ from k1_catalogue.storage.cleanup_plan import CleanupRules
 from k1_catalogue.storage.store import UsageTables
 from k1_contracts.messages.catalogue.media import AudioCopied, CopyAudio, GetAudio
 from k1_contracts.messages.catalogue.track_edits import DeleteTrack
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import Clock

@@ -36,7 +36,7 @@ from k1_contracts.tracks import Notice
 from k1_graph.bundle.container import key_id, read_bundle
 from k1_platform.auth.signing import KeyRing
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.beat_worker import BeatWorker

@@ -16,7 +16,7 @@ from k1_contracts.messages.catalogue.beats import (
     GetBeatOverride,
     SaveBeatOverride,
 )
-from k1_platform.nats.rpc import QueryError, QueryHandler, respond
+from k1_platform.nats.queries.rpc import QueryError, QueryHandler, respond
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.beat_worker import BeatWorker
 from services.catalogue.tests.beats.test_beat_overrides import LATER

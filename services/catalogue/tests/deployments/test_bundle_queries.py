@@ -15,7 +15,7 @@ from k1_contracts.messages.deploy.device_link import RunningBundle
 from k1_graph.bundle.container import read_bundle, read_head
 from k1_graph.errors import BundleError
 from k1_platform.auth.signing import KeyRing
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.graph_samples import GRAPH, edited_graph

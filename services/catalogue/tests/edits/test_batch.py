@@ -8,7 +8,7 @@ from k1_contracts.actors import Actor
 from k1_contracts.ids import new_id
 from k1_contracts.messages.catalogue.track_edits import BatchTracks
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.song_samples import Song, upload
 

@@ -17,7 +17,7 @@ from k1_contracts.messages.catalogue.storage import DeleteArtefact, RestoreArtef
 from k1_contracts.messages.catalogue.track_edits import BatchTracks, DeleteTrack, EditTrack, RestoreTrack
 from k1_contracts.messages.catalogue.tracks import GetTrack
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import Clock

@@ -16,7 +16,7 @@ from k1_catalogue.maps.store import MapStore
 from k1_contracts.messages.catalogue.track_edits import DeleteTrack, RestoreTrack, TrackPurged
 from k1_contracts.messages.catalogue.track_history import GetHistory
 from k1_platform.errors import TransientError
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import Clock

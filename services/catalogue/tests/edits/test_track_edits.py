@@ -17,7 +17,7 @@ from k1_contracts.messages.catalogue.track_edits import DeleteTrack, EditTrack, 
 from k1_contracts.messages.catalogue.tracks import GetTrack, ListTracks
 from k1_contracts.messages.deploy.bundles import GetBundle
 from k1_platform.nats.actors import RoleError, acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW, Clock

@@ -22,7 +22,7 @@ from k1_contracts.messages.catalogue.tracks import Artefact, GetVersion
 from k1_graph.bundle.container import BundleContents, key_id, read_bundle
 from k1_platform.auth.signing import KeyRing, add_key, ensure_key, load_keys
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW

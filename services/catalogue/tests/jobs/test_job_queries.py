@@ -21,7 +21,7 @@ from k1_contracts.messages.analysis import (
     RetryJob,
 )
 from k1_platform.cursors import cursor_after
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW

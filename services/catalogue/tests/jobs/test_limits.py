@@ -9,7 +9,7 @@ from k1_contracts.actors import Actor
 from k1_contracts.messages.analysis import RequestTrackAnalysis, RetryJob
 from k1_contracts.messages.catalogue.track_edits import BatchTracks
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.catalogue.tests.song_samples import message, upload
 
 ANN, BEN = (

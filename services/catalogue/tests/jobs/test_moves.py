@@ -14,7 +14,7 @@ from k1_contracts import streams
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import GetJob, RequestTrackAnalysis
 from k1_contracts.messages.catalogue.job_moves import AnalysisMoved, JobPlace, SetJobPriority
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.conftest import NOW
 from services.catalogue.tests.song_samples import message, upload

@@ -13,7 +13,7 @@ from k1_catalogue.jobs.retention import JobRetention
 from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.messages.analysis import GetJob, ListJobs
 from k1_contracts.messages.catalogue.tracks import GetTrack
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.conftest import NOW, Clock
 from services.catalogue.tests.song_samples import message, upload

@@ -16,7 +16,7 @@ from k1_catalogue.similarity.store import STORED_LENGTH, VectorRow
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.ids import derived_id
 from k1_contracts.messages.catalogue.similar import FindSimilar
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests import song_samples as songs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from k1_catalogue.tracks.cursors import Cursor, read_cursor, write_cursor
 from k1_contracts.ids import new_id
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 TRACK = new_id("trk")
 

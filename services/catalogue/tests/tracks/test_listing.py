@@ -7,7 +7,7 @@ import pytest
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.list_store import list_tracks
 from k1_contracts.messages.catalogue.tracks import ListTracks, TrackPage, TrackSort
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.catalogue.tests.song_samples import upload
 

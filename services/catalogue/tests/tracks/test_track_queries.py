@@ -12,7 +12,7 @@ from k1_catalogue.tracks.queries import TrackQueries
 from k1_contracts.genesis import GenesisMap
 from k1_contracts.ids import new_id
 from k1_contracts.messages.catalogue.tracks import GetGenesis, GetTrack, GetVersion
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, genesis, message, upload
 from tests.support.waiting import PATIENCE_S

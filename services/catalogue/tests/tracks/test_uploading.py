@@ -28,9 +28,9 @@ from k1_contracts.messages.catalogue.track_uploads import (
 )
 from k1_contracts.messages.catalogue.tracks import GetTrack, ListTracks
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.consumers import Delivery
-from k1_platform.nats.publisher import make_message
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.streams.consumers import Delivery
+from k1_platform.nats.streams.publisher import make_message
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
 from services.catalogue.tests.song_samples import Song, message

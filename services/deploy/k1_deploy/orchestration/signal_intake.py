@@ -9,7 +9,7 @@ from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.orchestration.storage import deployment_store, signal_store
 from k1_deploy.saga.signals import AlarmSignal, HelloSignal
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.pool import Pool
 

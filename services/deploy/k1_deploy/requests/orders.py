@@ -20,8 +20,8 @@ from k1_deploy.saga.state import StopReason
 from k1_deploy.saga.transitions import fold
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_name
-from k1_platform.nats.consumers import Delivery
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.pool import Connection, Pool
 

@@ -25,7 +25,7 @@ from k1_deploy.devices.presence_cache import PresenceCache
 from k1_deploy.gates import device_checks, passed, show_checks
 from k1_deploy.requests.plan_summary import summarize_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Connection, Pool
 
 MAX_CONCURRENT_COMPARISONS: Final = 8

@@ -22,7 +22,7 @@ from k1_gateway.errors import CHALLENGE, ProblemError
 from k1_gateway.limits.rate_limits import RateLimiter
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import RoleError, require_role
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_USER_AGENT: Final = 400

@@ -15,8 +15,8 @@ from k1_contracts.messages.accounts.users import (
     AccessChanged,
     ListRevocations,
 )
-from k1_platform.nats.client import Bus
-from k1_platform.nats.rpc import QueryError, request
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryError, request
 
 _INTERVAL_S: Final = 15.0
 """Live messages may be lost while the connection is down; what was missed is known after so long."""

@@ -25,7 +25,7 @@ from k1_gateway.accounts.sign_in import set_session_cookies
 from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _SIGN_IN_PAGE: Final = "/sign-in"
 

@@ -19,7 +19,7 @@ from k1_gateway.http.problem_responses import problem_response, query_problem
 from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import build_query, read_body_fields
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _MAX_TOKEN: Final = 500
 

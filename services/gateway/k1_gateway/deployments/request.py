@@ -40,8 +40,8 @@ from k1_gateway.http.relay import uncached_response
 from k1_gateway.http.request_parsing import idempotency_key, read_document
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_name
-from k1_platform.nats.publisher import publish
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.streams.publisher import publish
 
 _CREATION_TIMEOUT_S: Final = 5.0
 _POLL_INTERVAL_S: Final = 0.02

@@ -21,7 +21,7 @@ from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import cacheable_response
 from k1_gateway.http.request_parsing import build_query
-from k1_platform.nats.rpc_documents import Document, request_document
+from k1_platform.nats.queries.rpc_documents import Document, request_document
 from k1_platform.processes.threads import in_thread
 
 _MAX_NAME: Final = 100

@@ -11,8 +11,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from k1_gateway.feed.client_queue import Missed
 from k1_gateway.feed.feed import Feed
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
-from k1_platform.nats.pull_consumer import PullConsumer
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.streams.pull_consumer import PullConsumer
 
 _INACTIVE_THRESHOLD_S: Final = 30.0
 _RETRY_PAUSE_S: Final = 0.5

@@ -5,7 +5,7 @@ from typing import Final
 from graphql import GraphQLError
 
 from k1_gateway.errors import ProblemError
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 CODE: Final = "code"
 

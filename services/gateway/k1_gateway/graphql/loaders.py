@@ -22,7 +22,7 @@ from k1_gateway.errors import ProblemError
 from k1_gateway.graphql.errors import CODE, graphql_error, graphql_problem
 from k1_gateway.http.context import GatewayContext
 from k1_platform.nats.actors import current_actor
-from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request
+from k1_platform.nats.queries.rpc import REQUEST_TIMEOUT_S, QueryError, request
 
 VersionKey = tuple[str, int]
 _AT_ONCE = 16

@@ -28,7 +28,7 @@ from k1_gateway.graphql.arguments import checked, given
 from k1_gateway.graphql.errors import CODE, graphql_error, graphql_problem
 from k1_gateway.graphql.nodes import AlarmNode, Context, JobNode, TrackNode
 from k1_gateway.graphql.types import graphql_type
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _PLAN_TIMEOUT_S = 20.0
 _SAVE_TIMEOUT_S = 35.0

@@ -16,9 +16,9 @@ from k1_gateway.feed.feed import Feed
 from k1_gateway.http.response_headers import ResponseHeaders
 from k1_gateway.limits.rate_limits import RateLimiter
 from k1_gateway.settings import GatewaySettings
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.maintenance_mode import REFUSED, MaintenanceMode
-from k1_platform.nats.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
+from k1_platform.nats.queries.rpc import REQUEST_TIMEOUT_S, QueryError, request_raw
 
 _RESULT: Final = b'{"result":'
 

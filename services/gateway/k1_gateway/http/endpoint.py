@@ -22,7 +22,7 @@ from k1_gateway.http.problem_texts import (
     UNSAFE_RESTRICTED,
 )
 from k1_gateway.settings import LimitKind
-from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
+from k1_platform.nats.queries.rpc import REQUEST_TIMEOUT_S
 
 BASE_PATH = "/api/v1"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from k1_gateway.errors import CHALLENGE, RETRYABLE_STATUSES, Problem, ProblemError
 from k1_platform.http.problems import PROBLEM_CONTENT_TYPE
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 RETRY_AFTER_S: Final = 5
 _OWN_TITLES: Final = {460: "Checksum Mismatch"}

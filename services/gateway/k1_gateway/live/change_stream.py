@@ -26,7 +26,7 @@ from k1_gateway.live.sse import (
     open_stream,
     stream_ended_response,
 )
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _COMPLETE_PERCENT: Final = 100.0
 

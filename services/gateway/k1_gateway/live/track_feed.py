@@ -14,8 +14,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from k1_contracts.messages.telemetry import LIVE_TRACK
 from k1_contracts.streams import LIVE_TRACKS
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
-from k1_platform.nats.pull_consumer import PullConsumer
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.streams.pull_consumer import PullConsumer
 from k1_platform.processes.tasks import is_set_within
 
 BUFFER_SIZE: Final = 500

@@ -7,7 +7,7 @@ from k1_gateway.http.context import GatewayContext
 from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.entity_tags import if_none_match_tags, not_modified_response, weak_tag_headers
 from k1_gateway.http.request_parsing import build_query
-from k1_platform.nats.rpc_documents import request_document
+from k1_platform.nats.queries.rpc_documents import request_document
 from k1_platform.processes.threads import in_thread
 
 

@@ -21,7 +21,7 @@ from k1_gateway.http.endpoint import BASE_PATH, Endpoint
 from k1_gateway.http.request_parsing import build_query, idempotency_key, read_body_fields
 from k1_platform.http.body import iter_body
 from k1_platform.nats.actors import actor_headers
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 _TUS_REQUEST: Final = (
     "Content-Type",

@@ -5,8 +5,8 @@ import pytest
 
 from k1_contracts.messages.catalogue.tracks import GENESIS_GET, TRACK_GET, GetGenesis
 from k1_gateway.exports.formats import FORMATS
-from k1_platform.nats.rpc import QueryError
-from k1_platform.nats.rpc_documents import compress_document
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.queries.rpc_documents import compress_document
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 

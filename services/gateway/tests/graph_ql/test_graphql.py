@@ -40,7 +40,7 @@ from k1_contracts.messages.drift import TRACK_DRIFT, GetDrift, TrackDrift
 from k1_contracts.messages.telemetry_history import TRACK_TELEMETRY, GetTrackTelemetry, TelemetrySeries
 from k1_gateway.graphql.limits import MAX_COST, MAX_DEPTH, measure
 from k1_gateway.graphql.schema import SCHEMA
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 from tests.support.service_process import RunningService

@@ -9,7 +9,7 @@ import pytest
 
 from k1_contracts.messages.catalogue.media import AUDIO_GET, WAVEFORM_GET, AudioSource, GetAudio, StoredObject
 from k1_contracts.messages.catalogue.storage import LINK_OPEN, OpenLink
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.storage.objects import ObjectStore
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners

@@ -29,9 +29,9 @@ from k1_ingest.uploads.song_source import StoredSong
 from k1_ingest.uploads.upload_service import UploadService
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_as, current_actor
-from k1_platform.nats.client import Bus
-from k1_platform.nats.publisher import publish
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.queries.rpc import QueryError
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.storage.objects import ObjectNotFoundError, ObjectStore
 
 _PIECE_BYTES: Final = 4 * 1024 * 1024

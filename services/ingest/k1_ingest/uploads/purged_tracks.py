@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from k1_contracts.messages.catalogue.track_edits import TrackPurged
 from k1_ingest.uploads.claim_store import ClaimStore
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 
 _log = logging.getLogger(__name__)
 

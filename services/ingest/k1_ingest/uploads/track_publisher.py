@@ -17,8 +17,8 @@ from k1_contracts.messages.catalogue.tracks import TRACK_UPLOADED
 from k1_ingest.uploads.claim_store import Claim, ClaimStore, FoundClaim, PendingObject
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import acting_as
-from k1_platform.nats.client import Bus
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.storage.objects import ObjectStore
 
 ORPHAN_AGE: Final = timedelta(minutes=30)

@@ -14,7 +14,7 @@ from k1_contracts.durables import TELEMETRY_EVENTS
 from k1_contracts.ids import new_id
 from k1_contracts.messages.alarms import Alarm
 from k1_contracts.messages.telemetry import DeviceAlarm, Presence
-from k1_platform.nats.consumers import Delivery
+from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.postgres.inbox import mark_handled
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool

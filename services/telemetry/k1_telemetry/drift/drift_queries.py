@@ -9,7 +9,7 @@ from faststream.nats import NatsBroker
 from k1_contracts.genesis import GenesisView
 from k1_contracts.messages.catalogue.tracks import GENESIS_GET, GetGenesis
 from k1_contracts.messages.drift import DriftCounts, GetDrift, TrackDrift
-from k1_platform.nats.rpc_documents import request_document
+from k1_platform.nats.queries.rpc_documents import request_document
 from k1_platform.processes.threads import in_thread
 from k1_telemetry.drift.drift_report import make_report
 from k1_telemetry.drift.drift_store import DriftStore

@@ -13,7 +13,7 @@ from k1_contracts.messages.telemetry_history import (
     TelemetrySeries,
     TelemetryWindow,
 )
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.processes.threads import in_thread
 from k1_telemetry.history.history_store import HistoryStore, Owner
 from k1_telemetry.history.resolution import WindowError, choose

@@ -9,7 +9,7 @@ from typing import Final
 from nats.js.kv import KeyValue
 
 from k1_contracts.durables import TELEMETRY_SAMPLES
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.processes.tasks import run_together
 from k1_telemetry.fleet.fleet import Fleet
 from k1_telemetry.leadership.broker_clock import BrokerClock

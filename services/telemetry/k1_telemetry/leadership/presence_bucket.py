@@ -10,7 +10,7 @@ from nats.js.kv import KeyValue
 
 from k1_contracts import streams
 from k1_contracts.messages.telemetry import PRESENCE_VALIDITY, Presence
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.jetstream_api import key_subject
 
 _READ_TIMEOUT_S: Final = 0.5

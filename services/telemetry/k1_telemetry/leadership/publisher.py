@@ -28,9 +28,9 @@ from k1_contracts.messages.telemetry import (
     DeviceOnline,
 )
 from k1_platform.errors import TransientError
-from k1_platform.nats.bulk import publish_all
-from k1_platform.nats.client import Bus
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.streams.bulk import publish_all
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_telemetry.fleet.effects import Effects, FleetEvent, NewestReading, live_sample
 from k1_telemetry.fleet.fleet import Fleet

@@ -11,11 +11,11 @@ from nats.aio.msg import Msg
 
 from k1_contracts.durables import TELEMETRY_SAMPLES, Durable
 from k1_contracts.messages.telemetry import Presence
-from k1_platform.nats.bulk import acknowledge
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.nats.jetstream_api import delivery_info
-from k1_platform.nats.pull_consumer import PullConsumer, PullError, PullResult
+from k1_platform.nats.streams.bulk import acknowledge
+from k1_platform.nats.streams.pull_consumer import PullConsumer, PullError, PullResult
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.tasks import run_together
 from k1_telemetry.fleet.effects import Effects

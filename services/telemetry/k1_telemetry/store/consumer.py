@@ -22,10 +22,10 @@ from nats.errors import Error as NatsError
 
 from k1_contracts.durables import TELEMETRY_STORE
 from k1_contracts.messages.telemetry import DEVICE_READINGS
-from k1_platform.nats.bulk import acknowledge, reject
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.jetstream_api import DeliveryInfo
-from k1_platform.nats.pull_consumer import PullConsumer, PullError
+from k1_platform.nats.streams.bulk import acknowledge, reject
+from k1_platform.nats.streams.pull_consumer import PullConsumer, PullError
 from k1_platform.postgres.pool import DATABASE_ERRORS
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.tasks import is_set_within, run_together

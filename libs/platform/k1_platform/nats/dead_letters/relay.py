@@ -15,9 +15,9 @@ from nats.js.errors import NotFoundError
 from k1_contracts import streams
 from k1_contracts.durables import DEAD_LETTER_RELAY
 from k1_platform.errors import PermanentError
-from k1_platform.nats.client import Bus
-from k1_platform.nats.consumers import consume
+from k1_platform.nats.bus.client import Bus
 from k1_platform.nats.dead_letters.message import Failure, publish_dead_letter
+from k1_platform.nats.streams.consumers import consume
 
 _DEAD_LETTER_STREAMS: Final = frozenset({streams.DEAD_LETTERS, streams.ADVISORIES})
 _log = logging.getLogger(__name__)

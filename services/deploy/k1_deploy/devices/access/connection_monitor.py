@@ -24,10 +24,10 @@ from k1_deploy.devices.access.connection_table import MOST_CONNECTIONS, Connecti
 from k1_platform.auth.device_credentials import DeviceKeys, mqtt_client_id
 from k1_platform.auth.jwt import NatsTokenError, decode
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.client import Bus
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors, MessageError
-from k1_platform.nats.publisher import publish
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.settings import NatsSettings
 
 LOOK_EVERY_S: Final = 1.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from k1_contracts.messages.deploy.device_link import Transport
 from k1_platform.auth.device_credentials import MintedCredential, load_device_keys, mint
 from k1_platform.auth.jwt import KeyKind, KeyPair
-from k1_platform.nats.accounts import replace_account
+from k1_platform.nats.administration.accounts import replace_account
 
 
 class NatsCredentialIssuer:

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from k1_contracts.messages.deploy.device_link import DEVICE_FETCH
 from k1_deploy.devices.device_link.chunks import ChunkServer
 from k1_platform.nats.device_errors import DeviceErrors, MessageError
-from k1_platform.nats.rpc import REQUEST_TIMEOUT_S
+from k1_platform.nats.queries.rpc import REQUEST_TIMEOUT_S
 from k1_platform.processes.tasks import contain_exits
 
 MAX_WAITING: Final = 8

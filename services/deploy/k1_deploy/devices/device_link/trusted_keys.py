@@ -12,7 +12,7 @@ from k1_contracts.messages.catalogue.graphs import KeySet
 from k1_contracts.messages.deploy.device_link import DeviceHello, Trust
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.errors import DeviceUnreachable
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 MAX_CONCURRENT_UPDATES: Final = 32
 TIMEOUT_S: Final = 10.0

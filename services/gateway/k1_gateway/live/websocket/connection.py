@@ -30,7 +30,7 @@ from k1_gateway.live.feed_requests import (
 )
 from k1_gateway.live.websocket.actions import ACTIONS, Session
 from k1_gateway.live.websocket.codec import MSGPACK, PROTOCOLS, Codec, UnreadableError, WrongKindError
-from k1_platform.nats.rpc import QueryError
+from k1_platform.nats.queries.rpc import QueryError
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 MESSAGE_RATE: Final = Rate(per_minute=600, burst=200)

@@ -1,7 +1,8 @@
 """Replaces the account K1 on the running NATS servers, which is how credentials are revoked.
 
-`python -m k1_platform.nats.accounts` sends the account of the folder K1_NATS_KEYS to the server K1_NATS_URL and keeps the
-revocations of the server. Run it after a key was replaced, or after an upgrade that changes the permissions of devices.
+`python -m k1_platform.nats.administration.accounts` sends the account of the folder K1_NATS_KEYS to the server
+K1_NATS_URL and keeps the revocations of the server. Run it after a key was replaced, or after an upgrade that changes
+the permissions of devices.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from k1_platform.auth.device_credentials import DeviceKeys, load_device_keys
 from k1_platform.auth.jwt import Claims, decode, encode
 from k1_platform.auth.nkeys import NatsKeys
 from k1_platform.errors import TransientError
-from k1_platform.nats.connection import one_shot_connection
+from k1_platform.nats.bus.connection import one_shot_connection
 from k1_platform.observability.logging import configure_logging
 from k1_platform.settings import NatsKeysSettings, NatsSettings, ObservabilitySettings
 

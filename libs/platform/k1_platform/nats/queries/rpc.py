@@ -22,7 +22,7 @@ from k1_contracts.graph import Violation
 from k1_contracts.rpc import Response, RpcError
 from k1_platform.errors import TransientError
 from k1_platform.nats.actors import RoleError, acting_as, actor_headers, actor_of, require_role
-from k1_platform.nats.query_server import Reply, Serve, subscribe_to_query
+from k1_platform.nats.queries.query_server import Reply, Serve, subscribe_to_query
 from k1_platform.processes.tasks import contain_exits
 
 REQUEST_TIMEOUT_S = 5.0

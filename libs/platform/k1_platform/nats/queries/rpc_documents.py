@@ -16,8 +16,8 @@ from nats.aio.msg import Msg
 from k1_contracts.base import Contract
 from k1_contracts.descriptors import DocumentQuery
 from k1_contracts.rpc import Response
-from k1_platform.nats.query_server import Reply, subscribe_to_query
-from k1_platform.nats.rpc import (
+from k1_platform.nats.queries.query_server import Reply, subscribe_to_query
+from k1_platform.nats.queries.rpc import (
     REQUEST_TIMEOUT_S,
     QueryError,
     error_response,

@@ -18,8 +18,8 @@ from nats.js.errors import NotFoundError
 
 from k1_contracts import streams
 from k1_contracts.durables import DURABLES, Durable, stream_subjects
+from k1_platform.nats.administration.mqtt_state import limit_mqtt_state
 from k1_platform.nats.jetstream_api import key_subject
-from k1_platform.nats.mqtt_state import limit_mqtt_state
 
 _BUCKET_DUPLICATES_S: Final = 120.0
 """The duplicate window of a bucket; the server accepts none that is longer than the time to live."""

@@ -4,7 +4,7 @@ from nats.js import JetStreamContext
 
 from k1_contracts.durables import Durable
 from k1_platform.errors import TransientError
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 from k1_platform.observability.health import CHECK_TIMEOUT_S, Check
 
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from k1_platform.auth.service_permissions import inbox_prefix
-from k1_platform.nats.connection import connect_options
+from k1_platform.nats.bus.connection import connect_options
 from k1_platform.nats.dead_letters.middleware import DeadLetterMiddleware
 from k1_platform.observability.metrics import BusMetrics
 from k1_platform.settings import NatsSettings

@@ -15,8 +15,14 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, ExternalStream
 
 from k1_contracts import streams
 from k1_contracts.durables import DURABLES
+from k1_platform.nats.administration.provision import (
+    bucket_config,
+    consumer_config,
+    find_stream,
+    put_stream,
+    stream_config,
+)
 from k1_platform.nats.jetstream_api import key_subject, reset_consumer
-from k1_platform.nats.provision import bucket_config, consumer_config, find_stream, put_stream, stream_config
 
 _SOURCE: Final = ExternalStream(api=f"$JS.{streams.DOMAIN}.API", deliver="")
 _UNUSED_S: Final = 5.0

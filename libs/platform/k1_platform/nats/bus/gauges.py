@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from k1_contracts.durables import Durable
 from k1_contracts.streams import DEAD_LETTERS
 from k1_platform.auth.service_permissions import durables_of
-from k1_platform.nats.client import Bus
+from k1_platform.nats.bus.client import Bus
 
 _INTERVAL_S: Final = 10.0
 _TIMEOUT_S: Final = 5.0
