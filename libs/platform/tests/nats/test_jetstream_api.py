@@ -21,7 +21,7 @@ from k1_platform.nats.jetstream_api import (
     take_message,
 )
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 OWNER = ROOT / "libs/platform/k1_platform/nats/jetstream_api.py"
 PERMISSIONS = ROOT / "libs/platform/k1_platform/auth/service_permissions.py"
 SOURCES = (

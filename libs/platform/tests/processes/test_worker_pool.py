@@ -11,7 +11,7 @@ import pytest
 
 from k1_platform.processes.worker_pool import WorkerPool
 from k1_platform.processes.worker_process import WorkerFailedError, WorkerLimits, WorkError
-from libs.platform.tests.worker_jobs import work
+from libs.platform.tests.processes.worker_jobs import work
 from tests.support.processes import is_alive
 from tests.support.waiting import eventually
 

@@ -1,4 +1,4 @@
-"""What the platform's tests share."""
+"""What the tests of nats share."""
 
 from collections.abc import Iterator
 
