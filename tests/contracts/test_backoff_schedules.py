@@ -3,7 +3,7 @@
 import pytest
 
 from k1_cli.stack.supervisor import RESTART_BACKOFF
-from k1_deploy.orchestration.device_commands import RETRY_BACKOFF
+from k1_deploy.orchestration.steps.device_commands import RETRY_BACKOFF
 from k1_platform.nats.dead_letters.middleware import REDELIVERY_BACKOFF
 from k1_platform.processes.backoff import BackoffSchedule
 from k1_platform.processes.worker_pool import START_BACKOFF

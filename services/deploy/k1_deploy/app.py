@@ -24,15 +24,15 @@ from k1_deploy.devices.device_store import SCHEMA, DeviceRow
 from k1_deploy.devices.inventory import Inventory
 from k1_deploy.devices.presence_cache import PresenceWatcher
 from k1_deploy.handlers import consume_events, consume_hellos, serve_queries, subscribe_devices
-from k1_deploy.orchestration.device_commands import DeviceCommands
-from k1_deploy.orchestration.executor_factory import ExecutorFactory
-from k1_deploy.orchestration.gauges import DeployGauges
-from k1_deploy.orchestration.live_feed import LiveFeed
+from k1_deploy.orchestration.events.live_feed import LiveFeed
+from k1_deploy.orchestration.execution.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.execution.scheduler import DeploymentScheduler
+from k1_deploy.orchestration.observability.gauges import DeployGauges
+from k1_deploy.orchestration.observability.step_metrics import StepMetrics
 from k1_deploy.orchestration.reconciler import Reconciler
 from k1_deploy.orchestration.retention import DeploymentRetention
-from k1_deploy.orchestration.scheduler import DeploymentScheduler
 from k1_deploy.orchestration.signal_intake import SignalIntake
-from k1_deploy.orchestration.step_metrics import StepMetrics
+from k1_deploy.orchestration.steps.device_commands import DeviceCommands
 from k1_deploy.orchestration.storage import deployment_store
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.orchestration.storage.device_locks import DeviceLockLookup

@@ -1,9 +1,9 @@
 """The index of the service: every subject that deploy serves or subscribes to, and what handles it.
 
-The events that deploy publishes are made in `orchestration/deployment_events.py` (deployments) and
-`devices/access/connection_monitor.py` (alarms about credentials), the live messages in `orchestration/live_feed.py`.
-The connection monitor also subscribes to the system account of the NATS server (`$SYS.ACCOUNT.<id>.CONNECT` and
-`DISCONNECT`), over a connection with other credentials.
+The events that deploy publishes are made in `orchestration/events/deployment_events.py` (deployments) and
+`devices/access/connection_monitor.py` (alarms about credentials), the live messages in
+`orchestration/events/live_feed.py`. The connection monitor also subscribes to the system account of the NATS server
+(`$SYS.ACCOUNT.<id>.CONNECT` and `DISCONNECT`), over a connection with other credentials.
 """
 
 from k1_contracts.durables import DEPLOY, DEPLOY_DEVICES

@@ -18,11 +18,11 @@ from k1_contracts.messages.deploy.deployments import DEPLOY_REQUESTED, ActivateO
 from k1_contracts.messages.deploy.device_link import DeviceReply
 from k1_deploy.devices.device_link.link import DeviceLink
 from k1_deploy.devices.device_link.trusted_keys import TrustedKeyCache, TrustUpdater
-from k1_deploy.orchestration.device_commands import DeviceCommands
-from k1_deploy.orchestration.executor_factory import ExecutorFactory
-from k1_deploy.orchestration.live_feed import LiveFeed
-from k1_deploy.orchestration.scheduler import DeploymentScheduler
-from k1_deploy.orchestration.step_metrics import StepMetrics
+from k1_deploy.orchestration.events.live_feed import LiveFeed
+from k1_deploy.orchestration.execution.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.execution.scheduler import DeploymentScheduler
+from k1_deploy.orchestration.observability.step_metrics import StepMetrics
+from k1_deploy.orchestration.steps.device_commands import DeviceCommands
 from k1_deploy.orchestration.storage.bundle_locations import BundleLocator
 from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from k1_contracts.messages.telemetry import Presence
 from k1_deploy.devices import device_store
 from k1_deploy.devices.presence_cache import PresenceCache
-from k1_deploy.orchestration.gauges import DeployGauges
+from k1_deploy.orchestration.observability.gauges import DeployGauges
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests import queued_deployments
 

@@ -9,7 +9,7 @@ import pytest
 from k1_contracts.messages.deploy.deployment_queries import ControlDeployment
 from k1_deploy.devices import device_store
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.events.event_log import EventLog, WriteConflictError
 from k1_deploy.orchestration.storage import deployment_store, device_locks, leases, signal_store
 from k1_deploy.orchestration.storage.device_locks import LocksBlocked, LocksTaken
 from k1_deploy.orchestration.storage.leases import DeploymentLease

@@ -7,9 +7,9 @@ from typing import cast
 import asyncpg
 import pytest
 
-from k1_deploy.orchestration import scheduler as module
-from k1_deploy.orchestration.executor_factory import ExecutorFactory
-from k1_deploy.orchestration.scheduler import DeploymentScheduler
+from k1_deploy.orchestration.execution import scheduler as module
+from k1_deploy.orchestration.execution.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.execution.scheduler import DeploymentScheduler
 from k1_platform.nats.dead_letters.middleware import classify
 from k1_platform.postgres.pool import TRANSIENT_ERRORS, Pool
 

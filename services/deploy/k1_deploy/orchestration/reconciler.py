@@ -16,7 +16,7 @@ from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.orchestration.device_commands import DeviceCommands, Sender
+from k1_deploy.orchestration.steps.device_commands import DeviceCommands, Sender
 from k1_deploy.orchestration.storage import deployment_store, device_locks, signal_store
 from k1_deploy.saga.reply_checks import check_discarded
 from k1_deploy.saga.signals import ReconciledSignal

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from k1_contracts.messages.deploy.device_link import DeviceHello
 from k1_deploy.devices import device_store
-from k1_deploy.orchestration.deployment_events import events_of
+from k1_deploy.orchestration.events.deployment_events import events_of
 from k1_deploy.orchestration.storage import deployment_store, device_locks, signal_store
 from k1_deploy.orchestration.storage.leases import DeploymentLease, require_fence
 from k1_deploy.saga.entries import Controlled, LogEntry, StatusChanged

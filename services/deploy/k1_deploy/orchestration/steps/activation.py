@@ -18,8 +18,8 @@ from k1_contracts.messages.deploy.deployments import ActivateAt, ActivateOnDownb
 from k1_contracts.messages.deploy.device_link import Activate, DeviceHello, DeviceReply
 from k1_deploy.devices.device_link.clock import to_device_ms, to_unix_ms
 from k1_deploy.errors import DeviceUnreachable
-from k1_deploy.orchestration.device_commands import DeviceCommands, Sender
-from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.events.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.steps.device_commands import DeviceCommands, Sender
 from k1_deploy.saga.downbeats import NoDownbeatError, next_downbeat
 from k1_deploy.saga.entries import CheckFailed, Intent, LogEntry, Outcome, command_id, truncate_to_ms
 from k1_deploy.saga.reply_checks import check_done, check_runs

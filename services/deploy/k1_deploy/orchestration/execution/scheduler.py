@@ -17,8 +17,8 @@ from opentelemetry import context, propagate
 from pydantic import ValidationError
 
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.orchestration.executor import DeploymentExecutor
-from k1_deploy.orchestration.executor_factory import ExecutorFactory
+from k1_deploy.orchestration.execution.executor import DeploymentExecutor
+from k1_deploy.orchestration.execution.executor_factory import ExecutorFactory
 from k1_deploy.orchestration.storage import leases, signal_store
 from k1_deploy.orchestration.storage.leases import CHANNEL, DeploymentLease
 from k1_platform.postgres.pool import DATABASE_ERRORS, Connection, Pool

@@ -14,14 +14,14 @@ from typing import Final
 
 from opentelemetry.trace import Tracer
 
-from k1_deploy.orchestration.activation import BatchActivation
-from k1_deploy.orchestration.device_steps import DeviceSteps
-from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
-from k1_deploy.orchestration.quality_measurement import QualityMeasurement
+from k1_deploy.orchestration.events.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.observability.trace_links import analysis_links
+from k1_deploy.orchestration.steps.activation import BatchActivation
+from k1_deploy.orchestration.steps.device_steps import DeviceSteps
+from k1_deploy.orchestration.steps.quality_measurement import QualityMeasurement
 from k1_deploy.orchestration.storage import device_locks
 from k1_deploy.orchestration.storage.device_locks import LocksTaken
 from k1_deploy.orchestration.storage.signal_store import StoredSignal
-from k1_deploy.orchestration.trace_links import analysis_links
 from k1_deploy.saga.entries import LeaseTakenOver, Locked, LogEntry
 from k1_deploy.saga.execution import Decision, ExecutionPlan, Work, WorkKey, plan_execution
 from k1_deploy.saga.signals import entries_for

@@ -10,9 +10,9 @@ from k1_deploy.devices.device_link.trusted_keys import TrustUpdater
 from k1_deploy.devices.device_store import DeviceRow
 from k1_deploy.errors import DeviceUnreachable
 from k1_deploy.gates import blocking_reason, device_checks
-from k1_deploy.orchestration.device_commands import BeginRound, CommandResult, DeviceCommands, Sender
-from k1_deploy.orchestration.event_log import EventLog
-from k1_deploy.orchestration.live_feed import LiveFeed
+from k1_deploy.orchestration.events.event_log import EventLog
+from k1_deploy.orchestration.events.live_feed import LiveFeed
+from k1_deploy.orchestration.steps.device_commands import BeginRound, CommandResult, DeviceCommands, Sender
 from k1_deploy.orchestration.storage.bundle_locations import location_of
 from k1_deploy.saga.device import Device
 from k1_deploy.saga.entries import DeviceStepName, Intent, Outcome, command_id

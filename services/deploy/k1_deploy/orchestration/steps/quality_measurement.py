@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from k1_contracts.messages.deploy.bundles import BundleRef
 from k1_contracts.messages.deploy.deployments import ActivateOnDownbeat
 from k1_contracts.messages.telemetry import LIVE_READING, LiveSample
-from k1_deploy.orchestration.activation import Downbeats
-from k1_deploy.orchestration.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.events.event_log import EventLog, WriteConflictError
+from k1_deploy.orchestration.steps.activation import Downbeats
 from k1_deploy.saga.entries import QualityMeasured
 from k1_deploy.saga.quality import DriftMeter, QualityVerdict, bar_length, time_limit
 from k1_deploy.saga.steps import MeasureQuality

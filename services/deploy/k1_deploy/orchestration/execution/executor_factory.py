@@ -10,14 +10,14 @@ from opentelemetry.trace import Tracer
 from k1_deploy.devices import device_store
 from k1_deploy.devices.device_link.trusted_keys import TrustUpdater
 from k1_deploy.errors import LeaseLostError
-from k1_deploy.orchestration.activation import BatchActivation, Downbeats
-from k1_deploy.orchestration.device_commands import DeviceCommands
-from k1_deploy.orchestration.device_steps import DeviceSteps
-from k1_deploy.orchestration.event_log import EventLog
-from k1_deploy.orchestration.executor import DeploymentExecutor, WorkLimits
-from k1_deploy.orchestration.live_feed import LiveFeed
-from k1_deploy.orchestration.quality_measurement import QualityMeasurement
-from k1_deploy.orchestration.step_metrics import StepMetrics
+from k1_deploy.orchestration.events.event_log import EventLog
+from k1_deploy.orchestration.events.live_feed import LiveFeed
+from k1_deploy.orchestration.execution.executor import DeploymentExecutor, WorkLimits
+from k1_deploy.orchestration.observability.step_metrics import StepMetrics
+from k1_deploy.orchestration.steps.activation import BatchActivation, Downbeats
+from k1_deploy.orchestration.steps.device_commands import DeviceCommands
+from k1_deploy.orchestration.steps.device_steps import DeviceSteps
+from k1_deploy.orchestration.steps.quality_measurement import QualityMeasurement
 from k1_deploy.orchestration.storage import deployment_store, signal_store
 from k1_deploy.orchestration.storage.leases import DeploymentLease
 from k1_deploy.saga.entries import LogEntry

@@ -1,0 +1,1 @@
+"""What happens in a deployment: written to its log, published as events and as live messages."""
