@@ -34,7 +34,7 @@ from k1_platform.nats.bus.client import Bus, broker_options
 from k1_platform.nats.bus.connection import connect_options
 from k1_platform.nats.device_errors import DeviceErrors
 from k1_platform.processes.tasks import cancel_tasks
-from services.deploy.tests.device_connections import (
+from services.deploy.tests.devices.access.device_connections import (
     issuer_for,
     over_mqtt,
     over_nats,

@@ -158,7 +158,7 @@ async def test_concurrent_entries_are_written_in_one_transaction(pool: Pool) -> 
     await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
     async def check(device_id: str) -> None:
-        from services.deploy.tests.test_saga_rules import intent, outcome
+        from services.deploy.tests.saga.test_saga_rules import intent, outcome
 
         await writer.write(intent("check", device_id))
         await writer.write(outcome("check", device_id), hello=hello(device_id))

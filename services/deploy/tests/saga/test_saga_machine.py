@@ -11,7 +11,7 @@ from k1_contracts.messages.deploy.deployments import Quality, Strategy
 from k1_deploy.saga.entries import from_json
 from k1_deploy.saga.signals import AlarmSignal, ControlSignal, HelloSignal
 from k1_deploy.saga.transitions import fold
-from services.deploy.tests.saga_model import (
+from services.deploy.tests.saga.saga_model import (
     DEPLOYMENT,
     FAULTS,
     NEW,

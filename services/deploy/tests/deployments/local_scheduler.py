@@ -28,7 +28,7 @@ from k1_deploy.requests.orders import DeploymentRequests
 from k1_deploy.saga.entries import truncate_to_ms
 from k1_platform.nats.streams.consumers import Delivery
 from k1_platform.nats.streams.publisher import make_message
-from services.deploy.tests.deployment_harness import DeploymentHarness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness
 from tests.support.waiting import eventually
 
 

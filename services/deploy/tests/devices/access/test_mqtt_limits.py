@@ -17,7 +17,7 @@ from k1_contracts.messages.deploy.devices import DeviceCredential
 from k1_contracts.streams import DEVICE_MESSAGE_MAX_BYTES
 from k1_platform.nats.administration import mqtt_state
 from k1_platform.nats.administration.provision import provision_bus
-from services.deploy.tests.device_connections import (
+from services.deploy.tests.devices.access.device_connections import (
     issuer_for,
     over_mqtt,
     over_nats,

@@ -41,7 +41,7 @@ from k1_platform.postgres.pool import Pool, open_pool
 from k1_platform.settings import NatsSettings, ObjectStoreSettings, PostgresSettings
 from k1_platform.storage.objects import ObjectStore
 from services.deploy.tests.bundles import bundle_info
-from services.deploy.tests.fake_devices import KEY_ID, FakeDevice
+from services.deploy.tests.deployments.fake_devices import KEY_ID, FakeDevice
 from tests.support.bus import connected_client, flush
 from tests.support.waiting import PATIENCE_S, eventually
 

@@ -10,12 +10,12 @@ from k1_contracts.actors import Actor
 from k1_contracts.envelope import Envelope
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.queries.rpc import QueryError
-from services.deploy.tests.deployment_harness import (
+from services.deploy.tests.deployments.deployment_harness import (
     DeploymentHarness,
     open_harness,
     running,
 )
-from services.deploy.tests.fake_devices import Fault
+from services.deploy.tests.deployments.fake_devices import Fault
 from tests.support.bus import flush
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service

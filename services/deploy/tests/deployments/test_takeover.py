@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
-from services.deploy.tests.fake_devices import FakeDevice
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.fake_devices import FakeDevice
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import eventually

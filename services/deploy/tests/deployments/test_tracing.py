@@ -7,8 +7,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
-from services.deploy.tests.local_scheduler import request, running_scheduler, until_status
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.local_scheduler import request, running_scheduler, until_status
 from tests.support.infrastructure import Infrastructure
 
 

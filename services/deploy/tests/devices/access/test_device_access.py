@@ -23,7 +23,7 @@ from k1_platform.auth.device_credentials import load_device_keys
 from k1_platform.auth.jwt import KeyKind, KeyPair, encode, parse_credentials
 from k1_platform.auth.nkeys import ensure_nats_keys
 from k1_platform.nats.administration.accounts import AccountRejectedError
-from services.deploy.tests.device_connections import (
+from services.deploy.tests.devices.access.device_connections import (
     DeviceConnection,
     ignore,
     issuer_for,

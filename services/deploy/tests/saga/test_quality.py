@@ -9,9 +9,9 @@ import pytest
 from k1_contracts.messages.deploy.deployments import Quality
 from k1_contracts.messages.telemetry import LIVE_READING, LiveSample
 from k1_deploy.saga.quality import DriftMeter, QualityVerdict, bar_length, time_limit
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
-from services.deploy.tests.fake_devices import FakeDevice
-from services.deploy.tests.saga_model import START
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.fake_devices import FakeDevice
+from services.deploy.tests.saga.saga_model import START
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 

@@ -31,7 +31,7 @@ from k1_deploy.saga.state import State
 from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUntil, WriteEntry, next_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
-from services.deploy.tests.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.saga.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
 from services.deploy.tests.scripted_device import hello
 
 IDS = st.lists(st.integers(0, 999).map("k1-{}".format), unique=True, max_size=40)

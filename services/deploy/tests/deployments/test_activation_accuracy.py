@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
-from services.deploy.tests.fake_devices import FakeDevice
-from services.deploy.tests.local_scheduler import (
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.fake_devices import FakeDevice
+from services.deploy.tests.deployments.local_scheduler import (
     RecordingLink,
     request,
     running_scheduler,

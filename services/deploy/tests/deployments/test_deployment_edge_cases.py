@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import eventually
