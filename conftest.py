@@ -40,7 +40,7 @@ SLOWEST_FIRST: Final = (
     "cli/tests/test_deployment_commands.py",
     "cli/tests/test_supervisor.py",
     "services/telemetry/tests/test_leadership.py",
-    "services/deploy/tests/deployments/test_deployments.py",
+    "services/deploy/tests/deployments/test_failures.py",
     "services/deploy/tests/deployments/test_takeover.py",
     "simulator/tests/test_link.py",
     "services/gateway/tests/test_telemetry_stream.py",

@@ -1,11 +1,10 @@
 """All devices activate at one moment: the scheduler in this process, by a clock that only a test moves."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness
 from services.deploy.tests.deployments.fake_devices import FakeDevice
 from services.deploy.tests.deployments.local_scheduler import (
     RecordingLink,
@@ -14,7 +13,6 @@ from services.deploy.tests.deployments.local_scheduler import (
     until_status,
     wall_clock,
 )
-from tests.support.infrastructure import Infrastructure
 from tests.support.waiting import eventually
 
 TICK = timedelta(milliseconds=1)
@@ -32,12 +30,6 @@ class Clock:
 
     def unix(self) -> float:
         return self.now.timestamp()
-
-
-@pytest.fixture
-async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
-    async with open_harness() as harness:
-        yield harness
 
 
 async def exact_devices(harness: DeploymentHarness, clock: Clock, count: int) -> list[FakeDevice]:

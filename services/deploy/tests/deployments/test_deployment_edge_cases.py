@@ -1,22 +1,16 @@
 """Rare cases: after the last downbeat, after the guard time, the same bundle again."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import eventually
 
 GUARD_S = 2.0
-
-
-@pytest.fixture
-async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
-    async with open_harness() as harness:
-        yield harness
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,12 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness
 from services.deploy.tests.deployments.fake_devices import FakeDevice
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
@@ -21,12 +20,6 @@ LEASE_S = 2.0
 """Shorter than in operation, so that a dead process is replaced sooner."""
 NEVER_S = 3600.0
 """A lease that does not expire within a test: the deployment was released."""
-
-
-@pytest.fixture
-async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
-    async with open_harness() as harness:
-        yield harness
 
 
 class Processes:

@@ -1,21 +1,11 @@
 """The trace of a deployment that this process executes."""
 
-from collections.abc import AsyncIterator
-
-import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.deploy.tests.deployments.deployment_harness import DeploymentHarness, open_harness
+from services.deploy.tests.deployments.deployment_harness import DeploymentHarness
 from services.deploy.tests.deployments.local_scheduler import request, running_scheduler, until_status
-from tests.support.infrastructure import Infrastructure
-
-
-@pytest.fixture
-async def harness(migrated: Infrastructure) -> AsyncIterator[DeploymentHarness]:
-    async with open_harness() as harness:
-        yield harness
 
 
 async def test_every_step_is_a_span_of_one_trace(harness: DeploymentHarness) -> None:

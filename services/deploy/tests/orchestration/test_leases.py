@@ -27,6 +27,7 @@ from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from services.deploy.tests.bundles import bundle_info
 from services.deploy.tests.queued_deployments import NOW, add
+from services.deploy.tests.saga.sample_deployment import intent, outcome
 from services.deploy.tests.scripted_device import hello
 
 LEASE_S = 600.0
@@ -158,8 +159,6 @@ async def test_concurrent_entries_are_written_in_one_transaction(pool: Pool) -> 
     await writer.write(Locked(at=NOW, device_ids=ids), StatusChanged(at=NOW, status="checking"))
 
     async def check(device_id: str) -> None:
-        from services.deploy.tests.saga.test_saga_rules import intent, outcome
-
         await writer.write(intent("check", device_id))
         await writer.write(outcome("check", device_id), hello=hello(device_id))
 

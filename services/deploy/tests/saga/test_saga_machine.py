@@ -11,16 +11,10 @@ from k1_contracts.messages.deploy.deployments import Quality, Strategy
 from k1_deploy.saga.entries import from_json
 from k1_deploy.saga.signals import AlarmSignal, ControlSignal, HelloSignal
 from k1_deploy.saga.transitions import fold
-from services.deploy.tests.saga.saga_model import (
-    DEPLOYMENT,
-    FAULTS,
-    NEW,
-    OLD,
-    ExecutorModel,
-    SagaModel,
-    StaleFenceError,
-    readable,
-)
+from services.deploy.tests.saga.device_model import FAULTS
+from services.deploy.tests.saga.executor_model import ExecutorModel, StaleFenceError
+from services.deploy.tests.saga.saga_model import SagaModel, readable
+from services.deploy.tests.saga.sample_deployment import DEPLOYMENT, NEW, OLD
 
 AFTER = timedelta(milliseconds=1)
 ENDINGS = {"succeeded", "failed", "cancelled", "rolled_back"}

@@ -15,12 +15,7 @@ from k1_deploy.saga.downbeats import NoDownbeatError, next_downbeat
 from k1_deploy.saga.entries import (
     Closed,
     Controlled,
-    Intent,
-    Locked,
     LogEntry,
-    Opened,
-    Outcome,
-    StatusChanged,
     command_id,
     from_json,
     to_json,
@@ -31,7 +26,18 @@ from k1_deploy.saga.state import State
 from k1_deploy.saga.steps import ActivateBatch, DeviceStep, LockDevices, WaitUntil, WriteEntry, next_steps
 from k1_deploy.saga.strategy import allowed_failures, batches
 from k1_deploy.saga.transitions import admit, apply, extend, fold
-from services.deploy.tests.saga.saga_model import BUNDLE, DEPLOYMENT, NEW, OLD, START
+from services.deploy.tests.saga.sample_deployment import (
+    ACTIVE,
+    DEPLOYMENT,
+    NEW,
+    STAGED,
+    START,
+    SUCCESS,
+    intent,
+    opened,
+    outcome,
+    status_changed,
+)
 from services.deploy.tests.scripted_device import hello
 
 IDS = st.lists(st.integers(0, 999).map("k1-{}".format), unique=True, max_size=40)
@@ -92,55 +98,6 @@ def test_a_command_id_has_at_most_80_characters() -> None:
     """The longest parts together keep within the link's 80 characters."""
     assert len(command_id(DEPLOYMENT, "rollback", "x" * 40, 99)) <= 80
     assert command_id(DEPLOYMENT, "stage", "k1", 0) == f"{DEPLOYMENT[4:]}:stage:k1:0"
-
-
-def opened(count: int = 2, **changes: object) -> Opened:
-    values = {
-        "at": START,
-        "bundle": BUNDLE,
-        "device_ids": [f"k1-{number}" for number in range(count)],
-        "strategy": {"observe_seconds": 5},
-        "activation": {"when": "now"},
-        "guard_s": 600,
-    }
-    return Opened.model_validate(values | changes)
-
-
-def intent(step: str, device_id: str = "k1-0", **changes: object) -> Intent:
-    values = {"at": START, "device_id": device_id, "step": step, "command_id": f"{step}:{device_id}"}
-    return Intent.model_validate(values | changes)
-
-
-def outcome(step: str, device_id: str = "k1-0", **changes: object) -> Outcome:
-    values = {"at": START, "device_id": device_id, "step": step, "result": "done"}
-    return Outcome.model_validate(values | changes)
-
-
-def status_changed(status: str, **changes: object) -> StatusChanged:
-    return StatusChanged.model_validate({"at": START, "status": status} | changes)
-
-
-def on_all(step: str, count: int = 2) -> list[Intent | Outcome]:
-    before = {"before": RunningBundle(bundle_sha256=OLD)} if step == "check" else {}
-    pairs = [(intent(step, f"k1-{n}"), outcome(step, f"k1-{n}", **before)) for n in range(count)]
-    return [entry for pair in pairs for entry in pair]
-
-
-STAGED = [
-    opened(),
-    Locked(at=START, device_ids=["k1-0", "k1-1"]),
-    status_changed("checking"),
-    *on_all("check"),
-    status_changed("staging"),
-    *on_all("stage"),
-]
-ACTIVE = [*STAGED, status_changed("activating"), *on_all("activate"), *on_all("verify")]
-SUCCESS = [
-    *ACTIVE,
-    status_changed("observing", until=START),
-    status_changed("committing"),
-    status_changed("succeeded"),
-]
 
 
 def test_the_log_is_read_as_it_was_written() -> None:

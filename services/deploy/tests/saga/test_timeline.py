@@ -5,8 +5,16 @@ from datetime import timedelta
 from k1_deploy.saga.entries import Alarmed, Controlled, LeaseTakenOver
 from k1_deploy.saga.timeline import device_views, log_lines
 from k1_deploy.saga.transitions import fold
-from services.deploy.tests.saga.saga_model import DEPLOYMENT, OLD, START
-from services.deploy.tests.saga.test_saga_rules import ACTIVE, SUCCESS, intent, outcome, status_changed
+from services.deploy.tests.saga.sample_deployment import (
+    ACTIVE,
+    DEPLOYMENT,
+    OLD,
+    START,
+    SUCCESS,
+    intent,
+    outcome,
+    status_changed,
+)
 
 LATER = START + timedelta(seconds=3)
 
