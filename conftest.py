@@ -43,7 +43,7 @@ SLOWEST_FIRST: Final = (
     "services/deploy/tests/deployments/test_failures.py",
     "services/deploy/tests/deployments/test_takeover.py",
     "simulator/tests/test_link.py",
-    "services/gateway/tests/test_telemetry_stream.py",
+    "services/gateway/tests/live/test_telemetry_stream.py",
     "simulator/tests/test_transfers.py",
     "services/deploy/tests/saga/test_saga_machine.py",
     "cli/tests/test_command_line.py",

@@ -120,6 +120,13 @@ async def http(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+@pytest.fixture
+async def guest(secured: RunningService) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client that is not signed in."""
+    async with httpx.AsyncClient(base_url=f"{secured.url}/api/v1", timeout=PATIENCE_S) as client:
+        yield client
+
+
 QUERIES = (
     TRACK_LIST,
     TRACK_GET,

@@ -1,7 +1,5 @@
 """Stored telemetry and drift over HTTP: the parameters arrive as they were sent, and what does not exist is a 404."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -20,9 +18,8 @@ from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
 
 API, TRACK, DEVICE = "/api/v1", samples.TRACK, "k1-stage-left"
-GOLDEN = Path(__file__).parents[3] / "libs/contracts/tests/golden"
-SERIES = (GOLDEN / "TelemetrySeries/v1.json").read_text("utf-8")
-DRIFT = (GOLDEN / "TrackDrift/v1.json").read_text("utf-8")
+SERIES = (samples.GOLDEN / "TelemetrySeries/v1.json").read_text("utf-8")
+DRIFT = (samples.GOLDEN / "TrackDrift/v1.json").read_text("utf-8")
 WINDOW = {"from": "2026-05-01T12:00:00Z", "to": "2026-05-01T14:00:00+01:00"}
 
 
@@ -30,7 +27,7 @@ def answer(owners: Owners) -> None:
     owners.respond_with(TRACK_GET.subject, samples.track())
     owners.respond_with(
         DEVICE_GET.subject,
-        DeviceView.model_validate_json(next((GOLDEN / "DeviceView").glob("*.json")).read_text()),
+        DeviceView.model_validate_json(next((samples.GOLDEN / "DeviceView").glob("*.json")).read_text()),
     )
     owners.respond_with(DEVICE_TELEMETRY.subject, TelemetrySeries.model_validate_json(SERIES))
     owners.respond_with(TRACK_TELEMETRY.subject, TelemetrySeries.model_validate_json(SERIES))

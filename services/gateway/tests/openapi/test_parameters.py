@@ -22,6 +22,7 @@ from k1_gateway.http.endpoint import Endpoint
 from k1_gateway.http.request_parsing import build_query, read_body_fields, read_document
 from k1_platform.http.server import LIMITS, ServerLimits
 from k1_platform.settings import HttpSettings
+from services.gateway.tests.path_values import PATH_VALUES
 from services.gateway.tests.schemas import DOCUMENT
 from tests.support.documents.api_document import ApiDocument, Operation
 
@@ -32,24 +33,6 @@ PARAMETERS = [
     for parameter in API.document["paths"][endpoint.path][endpoint.method.lower()]["parameters"]
     if parameter["in"] in {"path", "query"}
 ]
-GOOD = {
-    "upload_id": "upl_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "track_id": "trk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "job_id": "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "deployment_id": "dep_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "device_id": "demo-0001",
-    "version": "1",
-    "provider": "google",
-    "revoked": "ses_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "key_id": "key_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "user_id": "usr_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "format": "midi",
-    "artefact_id": "art_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "token": "lnk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "alarm_id": "alm_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "webhook_id": "whk_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-    "delivery_id": "dlv_01K9Z6Q3T4V8W2X0Y1Z5A7B9CD",
-}
 TUS_HEADERS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0"}
 """What requests of resumable uploads must have; others ignore it."""
 WORDS = """0 -0 1 01 +1 1.0 1e0 1e400 -1e400 nan inf Infinity 1_0 \u0663 \uff15 200 201 1000 1001 1000000 1000001
@@ -57,8 +40,17 @@ WORDS = """0 -0 1 01 +1 1.0 1e0 1e400 -1e400 nan inf Infinity 1_0 \u0663 \uff15 
 true True yes on null [] demo-0001 \xe9 a+b/c= rhythm rhythm,dynamics rhythm, newest ready queued"""
 ODD = [
     *WORDS.split(),
-    *("edm", "classical", "", " ", "a\x00b", "demo\n", GOOD["track_id"].lower(), GOOD["track_id"] + "\n"),
-    *GOOD.values(),
+    *(
+        "edm",
+        "classical",
+        "",
+        " ",
+        "a\x00b",
+        "demo\n",
+        PATH_VALUES["track_id"].lower(),
+        PATH_VALUES["track_id"] + "\n",
+    ),
+    *PATH_VALUES.values(),
     *("x" * length for length in (40, 41, 200, 201, 400, 401)),
     "9" * 60,
 ]
@@ -74,13 +66,13 @@ texts = (
 ANALYSIS = {"preset": "edm", "priority": 5}
 CONTROL = {"requested_by": "Ann", "reason": "too bright"}
 ORDER = {
-    "track_id": GOOD["track_id"],
+    "track_id": PATH_VALUES["track_id"],
     "version": 1,
     "device_ids": ["demo-0001"],
     "strategy": {"canary": 1, "batch_size": 2, "max_failures": "10%", "observe_seconds": 1.5},
     "activation": {
         "when": "downbeat",
-        "track_id": GOOD["track_id"],
+        "track_id": PATH_VALUES["track_id"],
         "version": 1,
         "started_at": "2026-01-31T12:00:00Z",
     },
@@ -89,7 +81,7 @@ ORDER = {
     "dry_run": True,
 }
 PATCH = {"title": "T", "artist": "A", "tags": ["a"], "preset": "edm", "notes": "n", "current_version": 2}
-BATCH = {"action": "tag", "track_ids": [GOOD["track_id"]], "tags": ["a"], "preset": "edm"}
+BATCH = {"action": "tag", "track_ids": [PATH_VALUES["track_id"]], "tags": ["a"], "preset": "edm"}
 REQUIRED_IN_BODIES: dict[str, dict[str, Any]] = {
     "setJobPriority": {"priority": 5},
     "saveBeatOverride": {"beats_ms": [1.0, 500.0]},
@@ -97,11 +89,11 @@ REQUIRED_IN_BODIES: dict[str, dict[str, Any]] = {
 }
 """What a body must name so that nothing but the tested parameter is wrong, by operation."""
 BODIES = [
-    ("PATCH", f"/tracks/{GOOD['track_id']}", PATCH),
+    ("PATCH", f"/tracks/{PATH_VALUES['track_id']}", PATCH),
     ("POST", "/tracks/batch", BATCH),
-    ("POST", f"/tracks/{GOOD['track_id']}/restore", {"undo_token": "x" * 32}),
-    ("POST", f"/tracks/{GOOD['track_id']}/analysis", ANALYSIS),
-    ("POST", f"/deployments/{GOOD['deployment_id']}/cancel", CONTROL),
+    ("POST", f"/tracks/{PATH_VALUES['track_id']}/restore", {"undo_token": "x" * 32}),
+    ("POST", f"/tracks/{PATH_VALUES['track_id']}/analysis", ANALYSIS),
+    ("POST", f"/deployments/{PATH_VALUES['deployment_id']}/cancel", CONTROL),
     ("POST", "/deployments", ORDER),
 ]
 ODD_JSON = [
@@ -119,7 +111,7 @@ def document_accepts(name: str, text: str, operation: Operation, in_path: bool) 
 @cache
 def plain_request(path: str) -> web.Request:
     """Return a request of an endpoint; a copy of it costs much less than another one."""
-    fields = {field: value for field, value in GOOD.items() if "{" + field + "}" in path}
+    fields = {field: value for field, value in PATH_VALUES.items() if "{" + field + "}" in path}
     return make_mocked_request("GET", "/", match_info=fields)
 
 
@@ -127,7 +119,7 @@ def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> 
     """Return whether the gateway builds a query from it."""
     query = "" if in_path else f"?{name}={quote(text, safe='')}"
     request = plain_request(endpoint.path).clone(rel_url=f"/{query}")
-    request.match_info.update({field: GOOD[field] for field in request.match_info})
+    request.match_info.update({field: PATH_VALUES[field] for field in request.match_info})
     if in_path:
         request.match_info[name] = text
     assert endpoint.query_model is not None
@@ -144,7 +136,7 @@ def gateway_accepts(endpoint: Endpoint, name: str, text: str, in_path: bool) -> 
 )
 def test_document_and_gateway_accept_the_same_texts(endpoint: Endpoint, name: str) -> None:
     """This holds for each parameter of a path or URL; every rejection is `invalid_parameter`."""
-    operation = API.find(endpoint.method, endpoint.path.format_map(GOOD))
+    operation = API.find(endpoint.method, endpoint.path.format_map(PATH_VALUES))
     assert operation is not None
     in_path = "{" + name + "}" in endpoint.path
 
@@ -162,7 +154,7 @@ def test_document_and_gateway_accept_the_same_texts(endpoint: Endpoint, name: st
                 endpoint, name, text, in_path
             )
             assert agreed, repr(text)
-    assert not in_path or gateway_accepts(endpoint, name, GOOD[name], in_path)
+    assert not in_path or gateway_accepts(endpoint, name, PATH_VALUES[name], in_path)
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

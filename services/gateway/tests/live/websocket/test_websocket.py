@@ -1,48 +1,35 @@
-"""The WebSocket of the live feed: actions, errors, hostile clients, slow clients."""
+"""The WebSocket of the live feed: actions, errors, hostile clients."""
 
 import asyncio
 import json
-import socket
 import struct
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import httpx
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from k1_contracts.ids import new_id
 from k1_contracts.messages.analysis import JOB_PROGRESSED, BeatPreview, JobProgress
 from k1_contracts.messages.catalogue.beats import BEAT_OVERRIDE_SAVE, BeatOverrideSaved, SaveBeatOverride
 from k1_gateway.feed.event import pack_times
-from k1_gateway.live.websocket.codec import Codec, UnreadableError, WrongKindError, frame_header
 from k1_gateway.live.websocket.connection import MAX_BAD_MESSAGES, MESSAGE_RATE
 from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import ORIGIN, Owners
-from services.gateway.tests.feed_clients import API, Received, SocketConnection, Source, connected
+from services.gateway.tests.live.feed_clients import (
+    API,
+    Received,
+    SocketConnection,
+    Source,
+    connected,
+    websocket_url,
+)
 from services.gateway.tests.tokens import access_token, bearer
 from tests.support.infrastructure import Infrastructure
 from tests.support.service_process import RunningService, running_service
-from tests.support.waiting import PATIENCE_S, eventually
-
-BIG = "x" * 4000
-"""So that the buffers of the kernel, some MB, are soon full."""
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-def url_of(gateway: RunningService, query: str = "") -> str:
-    return f"{gateway.url}{API}/ws{query}"
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize("protocol", ["k1.json", "k1.msgpack"])
@@ -51,7 +38,7 @@ async def test_a_client_chooses_its_topics(
 ) -> None:
     """It subscribes, also from an id on, unsubscribes, pings; every answer has its reference."""
     one, two, received = Source(nats_client), Source(nats_client), Received()
-    async with session.ws_connect(url_of(gateway), protocols=[protocol]) as ws:
+    async with session.ws_connect(websocket_url(gateway), protocols=[protocol]) as ws:
         client = SocketConnection(ws)
         hello = await client.message()
         assert (hello["type"], hello["topics"], ws.protocol) == ("hello", [], protocol)
@@ -84,7 +71,7 @@ async def test_a_client_saves_beats(
     owners.respond_with(BEAT_OVERRIDE_SAVE.subject, BeatOverrideSaved.model_validate_json(golden.read_text()))
     beats = [500.0, 1000.5, 1500.0]
     sent = pack_times(beats) if protocol == "k1.msgpack" else beats
-    async with session.ws_connect(url_of(gateway), protocols=[protocol]) as ws:
+    async with session.ws_connect(websocket_url(gateway), protocols=[protocol]) as ws:
         client = SocketConnection(ws)
         await client.message()
         order = {"action": "save_beats", "track_id": samples.TRACK, "version": 1, "beats_ms": sent}
@@ -198,7 +185,7 @@ async def test_saved_beats_take_from_the_allowance_of_edits(
         url = f"{running.url}{API}/tracks/{samples.TRACK}/versions/1/beat-override"
         async with (
             httpx.AsyncClient(headers=headers) as http,
-            session.ws_connect(url_of(running), headers=headers) as ws,
+            session.ws_connect(websocket_url(running), headers=headers) as ws,
         ):
             client = SocketConnection(ws)
             over_http = await http.post(url, json={"beats_ms": order["beats_ms"]})
@@ -206,39 +193,6 @@ async def test_saved_beats_take_from_the_allowance_of_edits(
             ping = await client.ask(action="ping")
     assert (over_http.status_code, answers[0]["type"], answers[1].get("code")) == (201, "ack", "rate_limited")
     assert ping["type"] == "ack"
-
-
-@given(st.binary(max_size=60), st.booleans(), st.booleans())
-def test_any_message_is_read_or_refused(data: bytes, as_text: bool, is_binary: bool) -> None:
-    """Nothing else is raised, whatever a client sends."""
-    codec = Codec(is_binary=is_binary)
-    kind = aiohttp.WSMsgType.TEXT if as_text else aiohttp.WSMsgType.BINARY
-    try:
-        found = codec.decode(aiohttp.WSMessage(kind, data.decode("latin-1") if as_text else data, None))
-    except WrongKindError:
-        assert as_text == is_binary
-    except UnreadableError:
-        pass
-    else:
-        assert isinstance(found, dict)
-
-
-@pytest.mark.parametrize(
-    ("length", "header"),
-    [
-        (0, "8100"),
-        (5, "8105"),
-        (125, "817d"),
-        (126, "817e007e"),
-        (256, "817e0100"),
-        (65_535, "817effff"),
-        (65_536, "817f0000000000010000"),
-    ],
-)
-def test_frames_are_those_of_the_standard(length: int, header: str) -> None:
-    """Three forms of the length; 5, 256 and 65,536 bytes are the examples of RFC 6455, section 5.7."""
-    assert frame_header(length, is_binary=False).hex() == header
-    assert frame_header(length, is_binary=True).hex() == header.replace("81", "82", 1)
 
 
 @pytest.mark.parametrize("protocol", ["json", "msgpack"])
@@ -270,18 +224,6 @@ async def test_events_and_answers_never_mix(
     assert received.ids == sorted(received.ids)
 
 
-def test_only_beats_may_be_binary() -> None:
-    codec = Codec(is_binary=True)
-
-    def decode(value: dict[Any, Any]) -> dict[str, Any]:
-        return codec.decode(aiohttp.WSMessage(aiohttp.WSMsgType.BINARY, msgspec.msgpack.encode(value), None))
-
-    assert decode({"beats_ms": bytes.fromhex("000000000000f03f")}) == {"beats_ms": [1.0]}
-    for wrong in ({"beats_ms": b"1234567"}, {"action": b"ping"}, {1: 2}):
-        with pytest.raises(UnreadableError):
-            decode(wrong)
-
-
 @pytest.mark.parametrize(
     ("origin", "status"),
     [(None, 101), ("own", 101), (ORIGIN, 101), ("http://evil.example", 403), ("null", 403)],
@@ -292,11 +234,11 @@ async def test_a_page_of_another_origin_cannot_listen(
     """Browsers let every page open a WebSocket anywhere, with the user's cookies, so its origin decides."""
     headers = {} if origin is None else {"Origin": gateway.url if origin == "own" else origin}
     if status == 101:
-        async with session.ws_connect(url_of(gateway), headers=headers) as ws:
+        async with session.ws_connect(websocket_url(gateway), headers=headers) as ws:
             assert (await ws.receive_json())["type"] == "hello"
         return
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await session.ws_connect(url_of(gateway), headers=headers)
+        await session.ws_connect(websocket_url(gateway), headers=headers)
     assert refused.value.status == status
 
 
@@ -306,89 +248,3 @@ async def test_a_plain_request_is_told_to_upgrade(http: httpx.AsyncClient) -> No
     assert response.headers["Upgrade"] == "websocket"
     wrong = await http.get(f"{API}/ws", params={"last_event_id": "1"})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_parameter")
-
-
-def _small_socket(address: Any) -> socket.socket:
-    """Open a socket that takes little before its reader reads."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    return made
-
-
-async def _metric(http: httpx.AsyncClient, line: str) -> float:
-    text = (await http.get("/metrics")).text
-    return next((float(each.rpartition(" ")[2]) for each in text.splitlines() if each.startswith(line)), 0.0)
-
-
-async def test_a_slow_client_loses_samples_and_is_told(
-    gateway: RunningService, nats_client: Client, http: httpx.AsyncClient
-) -> None:
-    """It reads nothing for a while: others get everything meanwhile, it loses counted samples, and no event."""
-    source, count = Source(nats_client), 3000
-    slow = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=_small_socket))
-    async with (
-        slow,
-        connected("json", gateway.url, source.topic) as quick,
-        slow.ws_connect(url_of(gateway, f"?topics={source.topic}"), max_msg_size=0) as ws,
-    ):
-        await ws.receive()
-        received = Received()
-        reading = asyncio.create_task(_receive_all(quick, received, count + 1))
-        await asyncio.gather(*(source.sample(error=BIG) for _ in range(count // 2)))
-        event = await source.event()
-        await asyncio.gather(*(source.sample(error=BIG) for _ in range(count // 2)))
-        await reading
-        assert sorted(received.samples) == sorted(source.samples)
-        got, dropped = Received(), 0
-        newest = max(source.samples)
-        async with asyncio.timeout(PATIENCE_S):
-            while newest not in got.samples:
-                message = json.loads((await ws.receive()).data)
-                if message["type"] == "dropped":
-                    dropped += message["data"]["count"]
-                elif message["type"] != "heartbeat":
-                    got.add(message, check=False)
-        assert dropped > 0
-        assert got.ids == sorted(got.ids)
-        assert len(got.samples) + dropped == count
-        assert got.events == [event]
-        assert await _metric(http, 'k1_live_clients{kind="websocket"}') == 2
-    await eventually(lambda: _is_gone(http, dropped), "the connections are gone, and the drops are counted")
-
-
-async def _is_gone(http: httpx.AsyncClient, dropped: int) -> bool:
-    lost = await _metric(http, 'k1_live_dropped_total{kind="websocket"}')
-    return lost >= dropped and await _metric(http, 'k1_live_clients{kind="websocket"}') == 0
-
-
-async def _receive_all(client: Any, received: Received, count: int) -> None:
-    for _ in range(count):
-        received.add(await client.next(), check=False)
-
-
-async def test_a_client_that_would_lose_events_is_sent_away(
-    gateway: RunningService, nats_client: Client, http: httpx.AsyncClient
-) -> None:
-    """It is cut off rather than given a stream with holes; with its last id it gets the rest."""
-    source, received = Source(nats_client), Received()
-    slow = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=_small_socket))
-    line = 'k1_live_closed_total{kind="websocket",reason="too_slow"}'
-    before = await _metric(http, line)
-    async with slow, slow.ws_connect(url_of(gateway, f"?topics={source.topic}")) as ws:
-        await ws.receive()
-        for _ in range(8):
-            await asyncio.gather(*(source.event(BIG) for _ in range(500)))
-
-        async def is_cut() -> bool:
-            return await _metric(http, line) > before
-
-        await eventually(is_cut, "the client is cut off")
-        while (message := await ws.receive(PATIENCE_S)).type is aiohttp.WSMsgType.TEXT:
-            if (event := json.loads(message.data))["type"] == "track.uploaded":
-                received.add(event, check=False)
-    assert 0 < len(received.events) < len(source.events)
-    async with connected("json", gateway.url, source.topic, received.ids[-1]) as again:
-        while not received.has_all_of(source):
-            received.add(await again.next(), check=False)
-    assert received.events == sorted(source.events)

@@ -26,8 +26,8 @@ from k1_gateway.repeats.sealing import Answer, RepeatKey
 from k1_platform.nats.queries.rpc import QueryError
 from services.gateway.tests import samples
 from services.gateway.tests.conftest import Owners
+from services.gateway.tests.path_values import PATH_VALUES
 from services.gateway.tests.schemas import DOCUMENT
-from services.gateway.tests.test_parameters import GOOD
 from services.gateway.tests.tokens import access_token, bearer
 from tests.support.service_process import RunningService
 from tests.support.waiting import PATIENCE_S
@@ -86,7 +86,7 @@ def body_of(endpoint: Endpoint) -> Any:
 
 
 def path_of(endpoint: Endpoint) -> str:
-    return "/api/v1" + endpoint.path.format(**GOOD)
+    return "/api/v1" + endpoint.path.format(**PATH_VALUES)
 
 
 def key() -> dict[str, str]:

@@ -19,6 +19,7 @@ from k1_gateway.feed.position import Position
 from k1_platform.nats.streams.publisher import make_message
 from services.gateway.tests import samples
 from services.gateway.tests.schemas import assert_matches
+from tests.support.service_process import RunningService
 from tests.support.waiting import PATIENCE_S
 
 API = "/api/v1"
@@ -173,6 +174,10 @@ class Source:
     @property
     def topic(self) -> str:
         return f"track:{self.track}"
+
+
+def websocket_url(gateway: RunningService, query: str = "") -> str:
+    return f"{gateway.url}{API}/ws{query}"
 
 
 @dataclass

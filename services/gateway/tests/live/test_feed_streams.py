@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 
 from k1_cli.stack.embedded.servers.nats import NatsServer
-from services.gateway.tests.feed_clients import (
+from services.gateway.tests.live.feed_clients import (
     API,
     PollConnection,
     Received,
