@@ -37,8 +37,8 @@ SLOWEST_FIRST: Final = (
     "services/analysis/tests/engine/test_golden.py",
     "web",
     "system with devices",
-    "cli/tests/test_deployment_commands.py",
-    "cli/tests/test_supervisor.py",
+    "cli/tests/commands/fleet/test_deployment_commands.py",
+    "cli/tests/stack/test_supervisor.py",
     "services/telemetry/tests/test_leadership.py",
     "services/deploy/tests/deployments/test_failures.py",
     "services/deploy/tests/deployments/test_takeover.py",
@@ -47,7 +47,7 @@ SLOWEST_FIRST: Final = (
     "simulator/tests/test_transfers.py",
     "services/deploy/tests/saga/test_saga_machine.py",
     "cli/tests/test_command_line.py",
-    "cli/tests/test_embedded_stack.py",
+    "cli/tests/stack/embedded/test_embedded_stack.py",
 )
 """Groups that start before all others, because a slow one that starts late would delay the end."""
 _SEEDED_RUN: Final = re.compile(

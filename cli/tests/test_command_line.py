@@ -193,7 +193,7 @@ def test_a_demo_song_can_be_analysed_without_a_server(k1: K1, tmp_path: Path) ->
 def test_the_tests_get_their_arguments_untouched(k1: K1) -> None:
     """`k1 test` hands everything to pytest and gives its exit code back."""
     nothing_collected = 5
-    done = k1("test", "-n0", "--collect-only", "cli/tests/test_demo_song.py", "-k", "absent")
+    done = k1("test", "-n0", "--collect-only", "cli/tests/songs/test_demo_song.py", "-k", "absent")
     assert done.returncode == nothing_collected, done.stderr
     assert "deselected" in done.stdout
 

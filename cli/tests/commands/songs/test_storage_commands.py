@@ -1,15 +1,13 @@
 """`k1 storage` and `k1 links`: what is printed, and that nothing is removed unasked."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.tests.command_runner import run_k1
+from cli.tests.golden import GOLDEN
 from cli.tests.stub_gateway import StubGateway
-
-GOLDEN = Path(__file__).parents[2] / "libs" / "contracts" / "tests" / "golden"
 
 
 def golden(name: str) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from cli.tests.command_runner import run_k1
 from cli.tests.deployment_samples import TRACK
+from cli.tests.golden import GOLDEN
 from cli.tests.stub_gateway import StubGateway
 from k1_cli.telemetry.sparklines import ReadingHistory, sparkline
 from k1_contracts.messages.telemetry import LiveSample
 
-GOLDEN = Path(__file__).parents[2] / "libs/contracts/tests/golden"
 SERIES = json.loads((GOLDEN / "TelemetrySeries/v1.json").read_text())
 DRIFT = json.loads((GOLDEN / "TrackDrift/v1.json").read_text())
 DEVICE = "k1-stage-left"

@@ -1,17 +1,15 @@
 """`k1 jobs`: what is printed, and what is sent."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.tests.command_runner import run_k1
+from cli.tests.golden import GOLDEN
 from cli.tests.stub_gateway import ReceivedRequest, StubGateway
 
-JOB: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "libs/contracts/tests/golden/JobView/v3.json").read_text()
-)
+JOB: dict[str, Any] = json.loads((GOLDEN / "JobView/v3.json").read_text())
 ID: str = JOB["job_id"]
 WAITING = {**JOB, "status": "queued", "queue_position": 2, "percent": 0.0}
 

@@ -1,6 +1,7 @@
 """Child processes of a stack, and those that an earlier stack has left."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ import pytest
 
 from k1_cli.stack.embedded.home import Home
 from k1_cli.stack.embedded.processes import Command, ManagedProcess
+from tests.support.processes import is_alive
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -72,3 +75,16 @@ def test_a_predecessor_that_does_not_stop_is_ended(
     process.start(SLEEP)
     assert process.alive
     assert predecessor.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_child_that_ignores_its_signal_is_killed_with_its_own_children(tmp_path: Path) -> None:
+    """A stop ends also a process that ignores signals, and kills its whole session."""
+    home = Home(tmp_path)
+    home.create()
+    process = ManagedProcess(home, "stubborn")
+    process.start(Command(("/bin/sh", "-c", "trap '' TERM; sleep 600 & echo $!; while :; do sleep 1; done")))
+    wait_until(process.log_tail, "it has a child")
+    pids = [process.pid, int(process.log_tail())]
+    process.stop(patience=0.2)
+    assert process.exit_code == -signal.SIGKILL
+    wait_until(lambda: not any(is_alive(pid) for pid in pids if pid), "both end")
