@@ -6,25 +6,11 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.commands import (
-    alarms,
-    backup,
-    compose,
-    containers,
-    dead_letters,
-    deploy,
-    deployments,
-    development,
-    devices,
-    local,
-    sim,
-    stack,
-    supply,
-    telemetry,
-    web,
-)
 from k1_cli.commands.access import keys, mail, sign_in, users
-from k1_cli.commands.songs import beats, exports, jobs, shows, similar, songs, storage, track_life
+from k1_cli.commands.development import checks, containers, supply, web
+from k1_cli.commands.fleet import alarms, deploy, deployments, devices, sim, telemetry
+from k1_cli.commands.songs import beats, exports, jobs, local, shows, similar, songs, storage, track_life
+from k1_cli.commands.system import backup, compose, dead_letters, stack
 from k1_cli.error_report import report_error
 from k1_cli.output.console import accept_any_text
 
@@ -36,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (stack.up, stack.down, stack.status, development.doctor, backup.backup, backup.restore):
+for command in (stack.up, stack.down, stack.status, checks.doctor, backup.backup, backup.restore):
     app.command(rich_help_panel="The system")(command)
 app.add_typer(dead_letters.app, name="dlq", rich_help_panel="The system")
 app.add_typer(compose.app, name="compose", rich_help_panel="The system")
@@ -70,9 +56,9 @@ for command in (telemetry.telemetry, telemetry.drift, sim.sim):
     app.command(rich_help_panel="Devices")(command)
 for command in (local.analyze, local.demo_song):
     app.command(rich_help_panel="Without servers")(command)
-app.command(rich_help_panel="Development", context_settings=development.PASS_ARGUMENTS_ON)(development.test)
-app.command(rich_help_panel="Development")(development.check)
-app.command(rich_help_panel="Development")(development.soak)
+app.command(rich_help_panel="Development", context_settings=checks.PASS_ARGUMENTS_ON)(checks.test)
+app.command(rich_help_panel="Development")(checks.check)
+app.command(rich_help_panel="Development")(checks.soak)
 app.add_typer(containers.app, name="containers", rich_help_panel="Development")
 for command in (supply.sbom, supply.audit):
     app.command(rich_help_panel="Development")(command)

@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
-from k1_cli.commands import development
+from k1_cli.commands.development import checks
 from tools import development_requirements
 
 ROOT = Path(__file__).parents[2]
@@ -180,8 +180,7 @@ def test_the_checks_before_a_commit_are_those_of_k1_check() -> None:
     assert source["repo"] == "local", "a hook of another repository would be downloaded"
     hooks = {hook["id"]: hook["entry"] for hook in source["hooks"] if "stages" not in hook}
     wanted = {
-        name: f".venv/bin/{' '.join(command).removesuffix(' .')}"
-        for name, command in development._CHECKS.items()
+        name: f".venv/bin/{' '.join(command).removesuffix(' .')}" for name, command in checks._CHECKS.items()
     }
     assert {name: entry.removesuffix(" --force-exclude") for name, entry in hooks.items()} == wanted
 

@@ -26,7 +26,7 @@ def fits(text: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "command", ["songs.songs tracks", "deployments deployments list", "devices devices list"]
+    "command", ["songs.songs tracks", "fleet.deployments deployments list", "fleet.devices devices list"]
 )
 def test_what_is_listed_fits(
     command: str,

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from k1_cli.checkout import ROOT
-from k1_cli.commands import supply
+from k1_cli.commands.development import supply
 
 FLAW = {"id": "PYSEC-2026-1", "fix_versions": ["3.0"], "description": "a flaw"}
 CLEAN_PYTHON = {"dependencies": [{"name": "aiohttp", "version": "3.14", "vulns": []}], "fixes": []}
