@@ -60,7 +60,9 @@ async def refused(server: NatsServer, credential: DeviceCredential, folder: Path
 def replace_account(server: NatsServer) -> None:
     """Replace the account as the operations guide describes."""
     environment = {"K1_NATS_KEYS": str(server.keys.folder), "K1_NATS_URL": server.url}
-    subprocess.run([sys.executable, "-m", "k1_platform.nats.administration.accounts"], env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "k1_platform.nats.administration.accounts"], env=environment, check=True
+    )
 
 
 async def test_a_connected_device_is_disconnected_at_once(server: NatsServer, tmp_path: Path) -> None:
