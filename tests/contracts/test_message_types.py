@@ -16,10 +16,10 @@ from k1_contracts.messages.analysis import JOB_GET, AnalysisCompleted, GetJob, J
 from k1_contracts.messages.catalogue.tracks import (
     GENESIS_GET, TRACK_GET, TRACK_LIST, TRACK_UPLOADED, GetTrack, ListTracks, TrackDetail, TrackPage, TrackUploaded,
 )
-from k1_platform.nats.streams.consumers import Delivery, Handler
-from k1_platform.nats.streams.publisher import publish
 from k1_platform.nats.queries.rpc import QueryHandler, request, respond
 from k1_platform.nats.queries.rpc_documents import Document, respond_with_document
+from k1_platform.nats.streams.consumers import Delivery, Handler
+from k1_platform.nats.streams.publisher import publish
 from k1_platform.postgres.outbox import enqueue
 from k1_platform.postgres.pool import Connection
 
