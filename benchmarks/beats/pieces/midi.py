@@ -1,4 +1,4 @@
-"""Renders MIDI pieces with their beats: `python -m benchmarks.beats.midi_pieces OUT FOLDER...`.
+"""Renders MIDI pieces with their beats: `python -m benchmarks.beats.pieces.midi OUT FOLDER...`.
 
 Pieces that people composed have patterns that no generator here has, and beats that are known exactly. The program
 takes the MIDI files below each folder, also those inside the `.wad` archives of Doom's engine, plays each with one of
@@ -8,7 +8,6 @@ It leaves out copies, pieces of less than 40 s or more than 7 minutes, and piece
 
 import argparse
 import io
-import json
 import struct
 import sys
 import tempfile
@@ -18,21 +17,17 @@ from pathlib import Path
 from typing import Final
 
 import mido
-import numpy as np
-import soundfile
 
 from training.beats.songs.fluid import SAMPLE_RATE_HZ, FluidsynthMissingError, synthesise
 
-from .midi_beats import MidiBeats, read_beats
+from .annotation import write_piece
+from .midi_beats import read_beats
 
 FONTS: Final = (
     Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
     Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
 )
 SHORTEST_S, LONGEST_S = 40.0, 420.0
-RENDERED_S: Final = 150.0
-"""The beginning of a piece that is kept."""
-_LOUDEST: Final = 0.9
 _WAD_HEADER, _WAD_ENTRY = struct.Struct("<4sII"), struct.Struct("<II8s")
 
 
@@ -77,26 +72,13 @@ def render(name: str, content: bytes, font: Path, out: Path) -> str:
         with tempfile.TemporaryDirectory() as folder:
             midi = Path(folder, "piece.mid")
             midi.write_bytes(content)
-            audio = synthesise(midi, font)[: int(RENDERED_S * SAMPLE_RATE_HZ)]
-        audio *= _LOUDEST / max(float(np.abs(audio).max()), 1e-6)
-        soundfile.write(out / f"{name}.flac", audio, SAMPLE_RATE_HZ, subtype="PCM_16")
-        _write_annotation(annotation, name, beats)
+            audio = synthesise(midi, font)
+        write_piece(out, name, audio, SAMPLE_RATE_HZ, beats)
     return f"played with {font.stem}"
 
 
-def _write_annotation(path: Path, name: str, beats: MidiBeats) -> None:
-    kept = [(round(s, 4), position) for s, position in zip(beats.seconds, beats.positions, strict=True)]
-    kept = [each for each in kept if each[0] < RENDERED_S]
-    annotation = {
-        "beats": [second for second, _ in kept],
-        "pos": [position for _, position in kept],
-        "genre": name.partition("-")[0],
-    }
-    path.write_text(json.dumps(annotation))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.beats.midi_pieces", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.beats.pieces.midi", description=__doc__)
     parser.add_argument("out", type=Path, help="folder for the sound and the annotations")
     parser.add_argument("folders", type=Path, nargs="+", help="folders with .mid files or .wad archives")
     chosen = parser.parse_args()

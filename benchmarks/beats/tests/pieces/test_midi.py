@@ -7,8 +7,8 @@ from pathlib import Path
 import mido
 import pytest
 
-from benchmarks.beats.midi_beats import read_beats
-from benchmarks.beats.midi_pieces import midi_files
+from benchmarks.beats.pieces.midi import midi_files
+from benchmarks.beats.pieces.midi_beats import read_beats
 
 QUARTER = 96
 

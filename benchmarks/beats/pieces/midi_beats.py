@@ -2,11 +2,12 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import mido
+
+from .annotation import PieceBeats
 
 _TEMPO: Final = 500_000
 """Microseconds a quarter note where the file gives none (120 BPM)."""
@@ -18,17 +19,8 @@ _FEWEST_ON_GRID: Final = 0.8
 """Share of the notes on the grid from which the file was composed on it, not recorded beside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MidiBeats:
-    """The beats of a piece, from its first note to its last."""
-
-    seconds: tuple[float, ...]
-    positions: tuple[int, ...]
-    """The place of each beat in its bar, from 1 on."""
-
-
-def read_beats(file: mido.MidiFile) -> MidiBeats | None:
-    """Return the beats of a piece; None if its notes are not on its grid, or it has none.
+def read_beats(file: mido.MidiFile) -> PieceBeats | None:
+    """Return the beats of a piece from its first note to its last; None if its notes are not on its grid, or it has none.
 
     A beat is a quarter note, or what the denominator of the time signature says; three of them in 6/8, 9/8 and 12/8. A
     file that was played freely has a grid that its notes do not follow: it says nothing about the beats.
@@ -48,7 +40,7 @@ def read_beats(file: mido.MidiFile) -> MidiBeats | None:
     ]
     first = notes[0] - _EARLY * quarter
     beats = [beat for beat in _ticks(signatures, quarter, notes[-1]) if beat[0] >= first]
-    return MidiBeats(
+    return PieceBeats(
         tuple(clock.seconds(tick) for tick, _ in beats), tuple(position for _, position in beats)
     )
 
