@@ -59,7 +59,8 @@ class ResourceMonitor:
     """Samples the processes in a thread."""
 
     system: System
-    lives: dict[int, Life] = field(default_factory=dict)
+    lives: dict[tuple[int, float], Life] = field(default_factory=dict)
+    """By process id and time of creation: in an hour of restarts the system gives ids a second time."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -80,10 +81,11 @@ class ResourceMonitor:
             for pid, name in {**parts, stack.pid: "supervisor"}.items():
                 try:
                     process = psutil.Process(pid)
+                    key = (pid, process.create_time())
                     memory, files = process.memory_info().rss, process.num_fds()
                 except psutil.Error:
                     continue
-                life = self.lives.setdefault(pid, Life(name))
+                life = self.lives.setdefault(key, Life(name))
                 life.times.append(time.monotonic())
                 life.memory.append(memory)
                 life.files.append(files)

@@ -19,7 +19,7 @@ def life(start_s: int, lasted_s: int, first_mb: int, last_mb: int) -> Life:
 
 
 def monitor_of(*lives: Life) -> ResourceMonitor:
-    return ResourceMonitor(System(Path("unused")), dict(enumerate(lives)))
+    return ResourceMonitor(System(Path("unused")), {(1, each.times[0]): each for each in lives})
 
 
 GROWN = life(0, 300, 100, 260)
