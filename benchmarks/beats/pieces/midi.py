@@ -6,13 +6,11 @@ two sound fonts in turn, and writes `OUT/NAME.flac` with `OUT/NAME.json` for `py
 It leaves out copies, pieces of less than 40 s or more than 7 minutes, and pieces whose notes are not on their grid.
 """
 
-import argparse
 import io
 import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +20,7 @@ from training.beats.songs.fluid import SAMPLE_RATE_HZ, FluidsynthMissingError, s
 
 from .annotation import write_piece
 from .midi_beats import read_beats
+from .sources import distinct, parse_folders
 
 FONTS: Final = (
     Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
@@ -33,14 +32,13 @@ _WAD_HEADER, _WAD_ENTRY = struct.Struct("<4sII"), struct.Struct("<II8s")
 
 def midi_files(folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of the MIDI files below the folders, each content once."""
-    seen: set[str] = set()
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            for name, content in _midi_of(path):
-                digest = sha256(content).hexdigest()
-                if digest not in seen:
-                    seen.add(digest)
-                    yield f"{folder.name}-{name}".lower(), content
+    found = (
+        (f"{folder.name}-{name}".lower(), content)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        for name, content in _midi_of(path)
+    )
+    yield from ((name, content) for name, content, _ in distinct(found))
 
 
 def _midi_of(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -78,14 +76,10 @@ def render(name: str, content: bytes, font: Path, out: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.beats.pieces.midi", description=__doc__)
-    parser.add_argument("out", type=Path, help="folder for the sound and the annotations")
-    parser.add_argument("folders", type=Path, nargs="+", help="folders with .mid files or .wad archives")
-    chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    out, folders = parse_folders("benchmarks.beats.pieces.midi", __doc__, ".mid files or .wad archives")
     try:
-        for index, (name, content) in enumerate(midi_files(chosen.folders)):
-            print(f"{name}: {render(name, content, FONTS[index % len(FONTS)], chosen.out)}", flush=True)
+        for index, (name, content) in enumerate(midi_files(folders)):
+            print(f"{name}: {render(name, content, FONTS[index % len(FONTS)], out)}", flush=True)
     except FluidsynthMissingError as error:
         sys.exit(f"error: {error}")
 

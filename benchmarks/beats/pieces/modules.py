@@ -6,10 +6,8 @@ program takes the `.mod`, `.xm`, `.it` and `.s3m` files below each folder, plays
 than 40 s, and those whose rows do not say where the beats are.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from .annotation import RENDERED_S, PieceBeats, write_piece
 from .module_beats import read_beats
 from .openmpt import SAMPLE_RATE_HZ, NoModuleError, OpenmptMissingError, Player
+from .sources import distinct, parse_folders
 
 SUFFIXES: Final = frozenset({".mod", ".xm", ".it", ".s3m"})
 SHORTEST_S: Final = 40.0
@@ -29,16 +28,14 @@ _EARLY_S: Final = 0.05
 
 def module_files(folders: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of the modules below the folders, each content once."""
-    seen: set[str] = set()
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() not in SUFFIXES or not path.is_file():
-                continue
-            content = path.read_bytes()
-            digest = sha256(content).hexdigest()
-            if digest not in seen:
-                seen.add(digest)
-                yield f"module-{path.stem}-{digest[:6]}".lower().replace(" ", "_"), content
+    found = (
+        (path.stem, path.read_bytes())
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+    for stem, content, digest in distinct(found):
+        yield f"module-{stem}-{digest[:6]}".lower().replace(" ", "_"), content
 
 
 def render(name: str, content: bytes, player: Player, out: Path) -> str:
@@ -70,17 +67,13 @@ def within_sound(beats: PieceBeats, audio: NDArray[np.float32]) -> PieceBeats:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.beats.pieces.modules", description=__doc__)
-    parser.add_argument("out", type=Path, help="folder for the sound and the annotations")
-    parser.add_argument("folders", type=Path, nargs="+", help="folders with modules")
-    chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    out, folders = parse_folders("benchmarks.beats.pieces.modules", __doc__, "modules")
     try:
         player = Player()
     except OpenmptMissingError as error:
         sys.exit(f"error: {error}")
-    for name, content in module_files(chosen.folders):
-        print(f"{name}: {render(name, content, player, chosen.out)}", flush=True)
+    for name, content in module_files(folders):
+        print(f"{name}: {render(name, content, player, out)}", flush=True)
 
 
 if __name__ == "__main__":
