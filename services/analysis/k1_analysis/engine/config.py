@@ -11,7 +11,7 @@ from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, SAMPLE_RATE_HZ
 from k1_analysis.engine.presets import find_preset
 
 ENGINE_NAME = "k1-analysis"
-ENGINE_VERSION = "1.6.0"
+ENGINE_VERSION = "1.7.0"
 ENGINE = f"{ENGINE_NAME} {ENGINE_VERSION}"
 """The name and version of the engine in a map's metadata."""
 WEIGHTS_FILE = "beat_net.npz"

@@ -17,7 +17,12 @@ from k1_analysis.engine.beats.agreement.consensus import PHASE_IN_DOUBT
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.decision.cues import PulseCues, measure
 from k1_analysis.engine.beats.decision.evidence import SongEvidence
-from k1_analysis.engine.beats.decision.pulse import TRACKED_LEVEL, decide_pulse, other_levels
+from k1_analysis.engine.beats.decision.pulse import (
+    THREE_FOR_TWO_BARS,
+    TRACKED_LEVEL,
+    decide_pulse,
+    other_levels,
+)
 from k1_analysis.engine.beats.decision.steady_pulse import constant_grid, steady_pulse, without_jumps
 from k1_analysis.engine.beats.interpretations import divide
 from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
@@ -183,8 +188,25 @@ def test_a_close_call_keeps_the_tracked_level(between: float, moves: bool) -> No
     fast, slow = decide_pulse(QUICK, song), decide_pulse(QUICK[::2], song)
     assert tempo(fast.beats) == pytest.approx(160, rel=0.01)
     assert tempo(slow.beats) == pytest.approx(160 if moves else 80, rel=0.01)
-    assert fast.prior(QUICK[::2]) == slow.prior(QUICK) == -TRACKED_LEVEL
-    assert fast.prior(QUICK) == fast.prior(QUICK[::3]) == 0
+    assert fast.prior.log_odds(QUICK[::2]) == slow.prior.log_odds(QUICK) == -TRACKED_LEVEL
+    assert fast.prior.log_odds(QUICK) == fast.prior.log_odds(QUICK[::3]) == 0
+
+
+WALTZ = songs.steady(178.0, 40.0, 0.3)
+
+
+@pytest.mark.parametrize(("meter", "bpm"), [(3, 178), (4, 178 * 2 / 3)], ids=["in three", "in four"])
+def test_bars_in_three_decide_between_three_beats_and_two(meter: int, bpm: float) -> None:
+    """Where the network detects both alike, beats that fall across the bars of a waltz are not those of the song."""
+    two = divide(WALTZ, 2)[::3]
+    beats = WALTZ if meter == 3 else two
+    activation = _activation((WALTZ, 0.5), (two, 0.5), seconds=42)
+    song = _evidence(songs.song(beats, meter=meter), activation)
+    found = decide_pulse(two, song)
+    assert tempo(found.beats) == pytest.approx(bpm, rel=0.01)
+    assert f_measure(beats, found.beats) > 0.95
+    better = measure(WALTZ, song).bars - measure(two, song).bars
+    assert found.prior.log_odds(WALTZ) == pytest.approx(THREE_FOR_TWO_BARS * better, abs=0.5)
 
 
 def test_slow_song_is_not_doubled() -> None:

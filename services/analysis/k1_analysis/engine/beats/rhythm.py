@@ -213,10 +213,10 @@ def _describe(
     certainty = DecisionEvidence(pulse.constant, pulse.phase, pulse.level, evidence.level_in_doubt)
     confidence = track_confidence(beats, members, certainty)
     curve = tempo_curve(all_beats)
-    main, prior = measure(beats, song), pulse.prior(beats)
+    main, prior = measure(beats, song), pulse.prior.log_odds(beats)
 
     def odds(times: Seconds) -> float:
-        return float(np.exp(measure(times, song).log_odds(main) + pulse.prior(times) - prior))
+        return float(np.exp(measure(times, song).log_odds(main) + pulse.prior.log_odds(times) - prior))
 
     others = alternatives(
         all_beats,

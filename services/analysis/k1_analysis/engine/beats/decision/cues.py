@@ -22,6 +22,7 @@ REFERENCE_BPM = 120.0
 FEW_BEATS = 50
 _REACH = 2
 _LOW = 0
+_THREE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class PulseCues:
     """Log of the mean of the onset curve at the beats."""
     beats: int
     """Their number: the bars of a few beats say little about the phase."""
+    in_three: bool = False
+    """The bars have three beats, each of which divides into two: not 9/8."""
 
     @property
     def phase_bars(self) -> float:
@@ -100,13 +103,15 @@ class PulseCues:
 
 def measure(beats: Seconds, song: SongEvidence) -> PulseCues:
     """Return the cues of a pulse of at least two beats."""
+    bars = song.bars(beats)
     return PulseCues(
         octaves=float(np.log2(max(tempo(beats), 1.0) / REFERENCE_BPM)),
         activation=float(np.mean(np.log(strength_at(beats, song.activation) + 0.01))),
-        bars=song.bars(beats).score,
+        bars=bars.score,
         kick=_log_mean(beats, song.features.onsets[:, _LOW], 1e-4),
         onsets=_log_mean(beats, song.onsets, 0.1),
         beats=len(beats),
+        in_three=bars.beats_per_bar == _THREE and not bars.compound,
     )
 
 

@@ -18,6 +18,12 @@ trackers follow the quavers of a slow 6/8. From 0.5 to 1.25 F is the same within
 SLOWEST_BPM, FASTEST_BPM = 40.0, 240.0
 THIRDS_BPM = (120.0, 75.0)
 """From the first tempo on, every third beat may be the true one, and up to the second, three times as many: 6/8."""
+THREE_FOR_TWO_BPM = 100.0
+"""From this tempo on, three beats for two may be the true ones: a fast waltz whose tracked beats fall across the bars."""
+THREE_FOR_TWO_BARS = 4.0
+"""Log odds per unit by which the bars of three beats for two are better, on top of the weight that bars always have.
+With 1 to 7, of ten real songs, 114 tracker modules and MIDI pieces and 144 generated songs one changes, for the better:
+a generated waltz at 178 BPM that three of four trackers read at 118."""
 FEWEST_BEATS = 16
 """A shorter pulse stays as it was tracked."""
 _FEWEST_TO_COMPARE = 3
@@ -29,6 +35,23 @@ class Reading:
 
     beats: Seconds
     cues: PulseCues
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPrior:
+    """What counts for a metrical level beside its own cues: how its tempo relates to the tracked one."""
+
+    tracked_bpm: float = 0.0
+    """The tempo that the tracker found; 0 if it does not count."""
+    three_for_two: float = 0.0
+    """Log odds for three beats in place of two tracked ones, from their bars."""
+
+    def log_odds(self, beats: Seconds) -> float:
+        """Return the log odds of some beats."""
+        ratio = tempo(beats) / self.tracked_bpm if self.tracked_bpm else 1.0
+        if min(abs(ratio / 2 - 1), abs(ratio * 2 - 1)) <= SAME_TEMPO:
+            return -TRACKED_LEVEL
+        return self.three_for_two if abs(ratio / 1.5 - 1) <= SAME_TEMPO else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +67,7 @@ class Pulse:
     """Log odds of this metrical level against the likeliest other one."""
     other_level: Seconds | None
     """The beats at that level."""
-    tracked_bpm: float = 0.0
-    """The tempo that the tracker found; 0 if it does not count."""
-
-    def prior(self, beats: Seconds) -> float:
-        """Return the log odds of some beats that follow from the tracker's choice of the metrical level."""
-        return _level_prior(beats, self.tracked_bpm)
+    prior: LevelPrior = LevelPrior()
 
     def moved_to(self, beats: Seconds) -> "Pulse":
         """Return the pulse at another metrical level, which something outside this decision chose."""
@@ -66,10 +84,14 @@ def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
     phase = tracked.phase_score + bonus - other.phase_score
     here = Reading(pair.on, tracked) if phase >= 0 else Reading(pair.between, other)
     others = [_best_phase(phases, song) for phases in other_levels(here.beats)]
-    tracked_bpm = tempo(here.beats)
+    waltz = _three_for_two(here.beats, song)
+    others += [waltz] if waltz else []
+    prior = LevelPrior(
+        tempo(here.beats), THREE_FOR_TWO_BARS * (waltz.cues.bars - here.cues.bars) if waltz else 0.0
+    )
 
     def score(reading: Reading) -> float:
-        return reading.cues.level_score + _level_prior(reading.beats, tracked_bpm)
+        return reading.cues.level_score + prior.log_odds(reading.beats)
 
     ranked = sorted([here, *others], key=score, reverse=True)
     first, second = ranked[0], ranked[1] if others else None
@@ -79,14 +101,8 @@ def decide_pulse(beats: Seconds, song: SongEvidence) -> Pulse:
         phase=abs(phase),
         level=score(first) - score(second) if second else 0.0,
         other_level=second.beats if second else None,
-        tracked_bpm=tracked_bpm,
+        prior=prior,
     )
-
-
-def _level_prior(beats: Seconds, tracked_bpm: float) -> float:
-    """Return -TRACKED_LEVEL for twice and half as many beats as were tracked, else 0."""
-    ratio = tempo(beats) / tracked_bpm if tracked_bpm else 1.0
-    return -TRACKED_LEVEL if min(abs(ratio / 2 - 1), abs(ratio * 2 - 1)) <= SAME_TEMPO else 0.0
 
 
 def _phase(beats: Seconds, song: SongEvidence) -> float:
@@ -95,6 +111,15 @@ def _phase(beats: Seconds, song: SongEvidence) -> float:
         return 0.0
     midway = (beats[1:] + beats[:-1]) / 2
     return measure(beats, song).log_odds(measure(midway, song))
+
+
+def _three_for_two(beats: Seconds, song: SongEvidence) -> Reading | None:
+    """Return three beats for every two, in the likelier phase, if they make bars of three."""
+    if not THREE_FOR_TWO_BPM <= tempo(beats) <= FASTEST_BPM * 2 / 3:
+        return None
+    thirds = divide(beats, 3)
+    reading = _best_phase([thirds[first::2] for first in range(2)], song)
+    return reading if reading.cues.in_three else None
 
 
 def _best_phase(phases: list[Seconds], song: SongEvidence) -> Reading:
