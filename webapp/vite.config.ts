@@ -8,7 +8,7 @@ import { listPreloads } from "./build-tools/listPreloads.ts";
 const gateway = process.env["K1_URL"] ?? "http://127.0.0.1:8080";
 
 /** What who is signed in sees first. */
-const FIRST = ["src/app/Shell.tsx", "src/library/LibraryPage.tsx"];
+const FIRST = ["src/app/shell/Shell.tsx", "src/library/LibraryPage.tsx"];
 const OPEN = ["SignInPage", "RegisterPage", "ResetPage", "VerifyPage", "AcceptPage"].map((page) => `src/auth/${page}.tsx`);
 
 export default defineConfig({

@@ -1,4 +1,4 @@
-/** Every text that a person reads, by area, but those of parts that are loaded lazily: they import `texts/<area>.ts`. */
+/** Every text that a person reads, by area, but those of parts that are loaded lazily: they import `texts/<area>`. */
 import { app } from "./texts/app";
 import { auth } from "./texts/auth";
 import { common } from "./texts/common";

@@ -2,7 +2,7 @@ import { AudioLines, CircleAlert, CircleCheck, Info, Lightbulb, PencilLine, Pin,
 import type { ReactNode } from "react";
 import { formatAgo, formatTime } from "../app/format";
 import { Link } from "../app/router";
-import { TrackName } from "../app/TrackName";
+import { TrackName } from "../app/shell/TrackName";
 import { activityTexts as t } from "../texts/activity";
 import { IconButton } from "../ui/Button";
 import { cx } from "../ui/cx";

@@ -1,7 +1,7 @@
 import type { FeedEvent, Schemas } from "../api/types";
 import { formatSpan } from "../app/format";
 import { activityTexts } from "../texts/activity";
-import { deployTexts } from "../texts/deploy";
+import { deployTexts } from "../texts/fleet/deploy";
 import { plainConditions, plainReason } from "../texts/reasons";
 
 const t = activityTexts.events;

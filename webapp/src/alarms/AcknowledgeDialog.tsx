@@ -5,7 +5,7 @@ import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
 import { Notice } from "../auth/AuthFrame";
 import { useAction } from "../auth/useAction";
-import { alarmsTexts as t } from "../texts/alarms";
+import { alarmsTexts as t } from "../texts/fleet/alarms";
 import { common } from "../texts/common";
 import { plainReason } from "../texts/reasons";
 import { Button } from "../ui/Button";

@@ -7,7 +7,7 @@ import { formatAgo, formatTime } from "../app/format";
 import { Link, setSearch, useSearch } from "../app/router";
 import { MoreButton } from "../auth/profile/MoreButton";
 import { FleetTabs } from "../devices/FleetTabs";
-import { alarmsTexts as t } from "../texts/alarms";
+import { alarmsTexts as t } from "../texts/fleet/alarms";
 import { plainReason } from "../texts/reasons";
 import { Badge } from "../ui/Badge";
 import { Button } from "../ui/Button";

@@ -11,7 +11,7 @@ import { part } from "./part";
 import { navigate, usePath } from "./router";
 import { findRoute, PUBLIC_ROUTES, ROUTES } from "./routes";
 
-const Shell = part(() => import("./Shell"));
+const Shell = part(() => import("./shell/Shell"));
 
 /** Loads what who is signed in sees first: the app shell with the page of the address, and the data of the page. */
 function preloadFirst(): Promise<unknown> {

@@ -1,5 +1,5 @@
 import type { ComponentType } from "react";
-import { preloadLibrary } from "../library/preload";
+import { preloadLibrary } from "../library/list/preload";
 import { part, type Part } from "./part";
 import { matchPath } from "./router";
 

@@ -1,7 +1,7 @@
 import { Rocket } from "lucide-react";
 import { useMay } from "../api/useSession";
 import { usePath, useSearch } from "../app/router";
-import { deployTexts as t } from "../texts/deploy";
+import { deployTexts as t } from "../texts/fleet/deploy";
 import { Button } from "../ui/Button";
 import { openDeploy, targetOf } from "./openDeploy";
 

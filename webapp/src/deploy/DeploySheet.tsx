@@ -7,18 +7,18 @@ import { useMay } from "../api/useSession";
 import { formatBytes } from "../app/format";
 import { navigate } from "../app/router";
 import { common } from "../texts/common";
-import { deployTexts as t } from "../texts/deploy";
+import { deployTexts as t } from "../texts/fleet/deploy";
 import { Button } from "../ui/Button";
 import { Sheet } from "../ui/Dialog";
 import { Empty, ErrorState, Skeleton } from "../ui/states";
 import { toastError } from "../ui/toast";
 import { DeploymentPanel } from "./live/DeploymentPanel";
 import type { DeployTarget } from "./openDeploy";
-import { faultsOf, newOrder, orderBody, type OrderForm } from "./order";
-import { OrderFields } from "./OrderFields";
-import { PlanView } from "./PlanView";
+import { faultsOf, newOrder, orderBody, type OrderForm } from "./order/order";
+import { OrderFields } from "./order/OrderFields";
+import { PlanView } from "./plan/PlanView";
 import { bundleOf, startDeployment } from "./queries";
-import { usePlan } from "./usePlan";
+import { usePlan } from "./plan/usePlan";
 
 /** Chooses devices, strategy and moment for a version, shows what would happen, and then what does. */
 export default function DeploySheet({ target, onClose }: { target: DeployTarget; onClose: () => void }) {

@@ -3,7 +3,7 @@ import { Link } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { FleetTabs } from "../devices/FleetTabs";
 import { common } from "../texts/common";
-import { deployTexts as t } from "../texts/deploy";
+import { deployTexts as t } from "../texts/fleet/deploy";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/states";
 import { DeploymentList } from "./DeploymentList";

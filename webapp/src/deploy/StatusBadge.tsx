@@ -1,7 +1,7 @@
 import { Check, CircleAlert, CirclePause, CircleSlash, Clock, LoaderCircle, Undo2 } from "lucide-react";
 import type { ReactNode } from "react";
 import type { Schemas } from "../api/types";
-import { deployTexts as t } from "../texts/deploy";
+import { deployTexts as t } from "../texts/fleet/deploy";
 import { Badge, type Tone } from "../ui/Badge";
 
 type Status = Schemas["DeploymentStatus"];

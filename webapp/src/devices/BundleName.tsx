@@ -1,7 +1,7 @@
 import type { Schemas } from "../api/types";
 import { Link } from "../app/router";
-import { TrackName } from "../app/TrackName";
-import { devicesTexts as t } from "../texts/devices";
+import { TrackName } from "../app/shell/TrackName";
+import { devicesTexts as t } from "../texts/fleet/devices";
 
 /** A bundle by the track and version that it was made from. */
 export function BundleName({ bundle, isLink = false }: { bundle: Schemas["RunningBundle"] | null | undefined; isLink?: boolean }) {

@@ -5,7 +5,7 @@ import type { Schemas } from "../api/types";
 import { formatAgo } from "../app/format";
 import { Link } from "../app/router";
 import { useSettled } from "../app/useSettled";
-import { devicesTexts as t } from "../texts/devices";
+import { devicesTexts as t } from "../texts/fleet/devices";
 import { plainReason } from "../texts/reasons";
 import { Badge } from "../ui/Badge";
 import { cx } from "../ui/cx";

@@ -6,7 +6,7 @@ import { Link, setSearch, useSearch } from "../app/router";
 import type { PageProps } from "../app/routes";
 import { deviceList } from "../deploy/queries";
 import { common } from "../texts/common";
-import { devicesTexts as t } from "../texts/devices";
+import { devicesTexts as t } from "../texts/fleet/devices";
 import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { SelectField, TextField } from "../ui/Field";

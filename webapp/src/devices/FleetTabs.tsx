@@ -1,7 +1,7 @@
 import { Link } from "../app/router";
-import { alarmsTexts, fleetTexts } from "../texts/alarms";
-import { deployTexts } from "../texts/deploy";
-import { devicesTexts } from "../texts/devices";
+import { alarmsTexts, fleetTexts } from "../texts/fleet/alarms";
+import { deployTexts } from "../texts/fleet/deploy";
+import { devicesTexts } from "../texts/fleet/devices";
 import { cx } from "../ui/cx";
 
 const PAGES = [

@@ -1,5 +1,5 @@
 import { Activity } from "lucide-react";
-import { devicesTexts as t } from "../texts/devices";
+import { devicesTexts as t } from "../texts/fleet/devices";
 import { cx } from "../ui/cx";
 import { Empty } from "../ui/states";
 import { KEPT_MS, levelOf, rangeOf, VALUES, type ReadingLine, type ValueName } from "./readings";

@@ -1,4 +1,4 @@
-import { devicesTexts as t } from "../texts/devices";
+import { devicesTexts as t } from "../texts/fleet/devices";
 import { cx } from "../ui/cx";
 
 /** Whether a device is there: a full dot, or a ring. */

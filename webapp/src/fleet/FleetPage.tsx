@@ -7,7 +7,7 @@ import { Link } from "../app/router";
 import { BundleName } from "../devices/BundleName";
 import { FleetTabs } from "../devices/FleetTabs";
 import { useLive } from "../live/useLive";
-import { fleetTexts as t } from "../texts/alarms";
+import { fleetTexts as t } from "../texts/fleet/alarms";
 import { cx } from "../ui/cx";
 import { ErrorState, Skeleton } from "../ui/states";
 

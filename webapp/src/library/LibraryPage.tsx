@@ -12,9 +12,9 @@ import { BatchBar } from "./BatchBar";
 import { useBatch } from "./batch";
 import { readFilters, showsAll, toQuery } from "./filters";
 import { LibraryToolbar } from "./LibraryToolbar";
-import { TrackPage } from "./preload";
-import { NOTHING, type Selection } from "./selection";
-import { TrackListView } from "./TrackListView";
+import { TrackPage } from "./list/preload";
+import { NOTHING, type Selection } from "./list/selection";
+import { TrackListView } from "./list/TrackListView";
 import type { TrackSummary } from "../api/types";
 
 /** The library: the list of tracks, and beside it the open track. A phone shows one of the two. */

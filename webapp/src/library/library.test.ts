@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NO_FILTERS, PRESETS, readFilters, SORTS, STATUSES, toQuery, writeFilters, type Filters } from "./filters";
-import { extend, NOTHING, toggle, toggleAll } from "./selection";
-import { PAGE_SIZE } from "./pageSize";
-import { pagesOf } from "./useTrackList";
+import { extend, NOTHING, toggle, toggleAll } from "./list/selection";
+import { PAGE_SIZE } from "./list/pageSize";
+import { pagesOf } from "./list/useTrackList";
 
 describe("filters", () => {
   const some = fc.record<Filters>({

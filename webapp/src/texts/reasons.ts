@@ -1,5 +1,5 @@
 /** Says in plain words why something happened. The API has the raw condition of an alarm, such as `temp_c > 80`. */
-import { telemetryTexts } from "./telemetry";
+import { telemetryTexts } from "./fleet/telemetry";
 
 const CONDITION = /\b(drift_ms|temp_c|fps) (>=|<=|>|<) (-?\d+(?:\.\d+)?)(?: for (\d+)s)?/g;
 const SILENCE = /\bsilent for (\d+)s\b/g;

@@ -5,7 +5,7 @@ import { useMay } from "../api/useSession";
 import { formatTime } from "../app/format";
 import { part, preloadWhenIdle } from "../app/part";
 import { navigate, setSearch, useSearch } from "../app/router";
-import { track as trackTexts } from "../texts/track";
+import { track as trackTexts } from "../texts/track/track";
 import { Button, panelId, Skeleton, tabId, Tabs } from "../ui";
 import { BeatsTab } from "./beats/BeatsTab";
 import { MetricCards } from "./header/MetricCards";

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTrack } from "../api/queries";
 import { useSearch } from "../app/router";
-import { track as trackTexts } from "../texts/track";
+import { track as trackTexts } from "../texts/track/track";
 import { ErrorState, Spinner } from "../ui";
 import { OpenTrack } from "./OpenTrack";
 import { trackAt } from "./queries";

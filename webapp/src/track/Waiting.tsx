@@ -1,6 +1,6 @@
 import type { Schemas } from "../api/types";
 import { useProgress } from "../live/progress";
-import { track as trackTexts } from "../texts/track";
+import { track as trackTexts } from "../texts/track/track";
 import { Empty, Progress } from "../ui";
 import { formatClock } from "./clock";
 

@@ -3,7 +3,7 @@ import { api, unwrap } from "../api/client";
 import { keys } from "../api/queries";
 import type { Schemas } from "../api/types";
 import { navigate, setSearch } from "../app/router";
-import { track as trackTexts } from "../texts/track";
+import { track as trackTexts } from "../texts/track/track";
 import { toastDone, toastError, toastUndo } from "../ui";
 
 const t = trackTexts.header;

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import { formatBytes, formatDuration } from "../app/format";
 import { Link } from "../app/router";
 import { useProgress } from "../live/progress";
-import { stageText } from "../texts/stages";
+import { stageText } from "../texts/track/stages";
 import { uploadTexts as t } from "../texts/upload";
 import { IconButton } from "../ui/Button";
 import { Spinner } from "../ui/Spinner";

@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { commands as editorTexts } from "../../texts/trackEditor";
+import { commands as editorTexts } from "../../texts/track/trackEditor";
 import { shortcuts as t } from "../../texts/shortcuts";
 import { describeKeys, KEYS, type Command } from "../../track/beats/keys";
 import { Dialog } from "../../ui/Dialog";

@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { openDeploy, targetOf } from "../../deploy/openDeploy";
+import { runBatch } from "../../library/batch";
 import { openUpload } from "../../upload/openUpload";
 import { matchPath, navigate } from "../router";
 import type { PageCommand } from "./pageKeys";
@@ -52,7 +53,7 @@ export function runCommand(command: PageCommand, context: CommandContext): void 
     case "upload":
       return openUpload();
     case "analyse":
-      if (trackId) void import("../../library/batch").then(({ runBatch }) => runBatch(context.queryClient, { action: "analyse" }, [trackId]));
+      if (trackId) void runBatch(context.queryClient, { action: "analyse" }, [trackId]);
       return;
     case "deploy":
       return openShownTrack();

@@ -5,7 +5,7 @@ import { api, unwrap } from "../../api/client";
 import { keys } from "../../api/queries";
 import type { Schemas } from "../../api/types";
 import { useMay } from "../../api/useSession";
-import { deployTexts as t } from "../../texts/deploy";
+import { deployTexts as t } from "../../texts/fleet/deploy";
 import { Button } from "../../ui/Button";
 import { cx } from "../../ui/cx";
 import { Dialog } from "../../ui/Dialog";

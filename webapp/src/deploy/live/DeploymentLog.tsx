@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Schemas } from "../../api/types";
-import { deployTexts as t } from "../../texts/deploy";
+import { deployTexts as t } from "../../texts/fleet/deploy";
 import { SelectField } from "../../ui/Field";
 import { clockTime } from "./times";
 

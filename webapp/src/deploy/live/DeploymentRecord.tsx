@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Schemas } from "../../api/types";
 import { formatTime } from "../../app/format";
 import { common } from "../../texts/common";
-import { deployTexts as t } from "../../texts/deploy";
+import { deployTexts as t } from "../../texts/fleet/deploy";
 import { IconButton } from "../../ui/Button";
 import { toastDone } from "../../ui/toast";
 import { clockTime } from "./times";

@@ -1,6 +1,6 @@
 import { Check, CircleAlert } from "lucide-react";
 import type { Schemas } from "../../api/types";
-import { deployTexts as t } from "../../texts/deploy";
+import { deployTexts as t } from "../../texts/fleet/deploy";
 import { plainConditions } from "../../texts/reasons";
 import { Spinner } from "../../ui/Spinner";
 import { clockTime, formatTook } from "./times";

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import type { Schemas } from "../../api/types";
-import { deployTexts as t, STEP_ORDER } from "../../texts/deploy";
+import { deployTexts as t, STEP_ORDER } from "../../texts/fleet/deploy";
 import { hasEnded } from "./controls";
 import { layOutTimeline, type Bar } from "./timeline";
 import { formatTook } from "./times";

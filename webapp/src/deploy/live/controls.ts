@@ -1,5 +1,5 @@
 import type { Schemas } from "../../api/types";
-import { deployTexts } from "../../texts/deploy";
+import { deployTexts } from "../../texts/fleet/deploy";
 
 type Status = Schemas["DeploymentStatus"];
 export type Control = "pause" | "resume" | "cancel" | "rollback";

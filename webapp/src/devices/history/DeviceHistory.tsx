@@ -3,7 +3,7 @@ import { History } from "lucide-react";
 import { useRef, useState } from "react";
 import type { Schemas } from "../../api/types";
 import { formatSpan } from "../../app/format";
-import { telemetryTexts as t } from "../../texts/telemetry";
+import { telemetryTexts as t } from "../../texts/fleet/telemetry";
 import { Segments } from "../../track/beats/toolbar/Segments";
 import type { Palette } from "../../track/beats/canvas/paint/palette";
 import { usePalette } from "../../track/beats/canvas/usePalette";

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "../../track/charts/chart.css";
-import { telemetryTexts as t } from "../../texts/telemetry";
+import { telemetryTexts as t } from "../../texts/fleet/telemetry";
 import { withAlpha, type Palette } from "../../track/beats/canvas/paint/palette";
 import { formatInstant, formatShort, toColumns, type FieldSeries } from "./series";
 

@@ -4,7 +4,7 @@ import { api, unwrap } from "../../api/client";
 import { keys } from "../../api/queries";
 import type { Schemas } from "../../api/types";
 import { common } from "../../texts/common";
-import { devicesTexts as t } from "../../texts/devices";
+import { devicesTexts as t } from "../../texts/fleet/devices";
 import { Button } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
 import { SelectField, TextArea, TextField } from "../../ui/Field";

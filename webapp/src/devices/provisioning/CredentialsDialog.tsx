@@ -1,7 +1,7 @@
 import { Download, KeyRound } from "lucide-react";
 import type { Schemas } from "../../api/types";
 import { downloadText } from "../../app/download";
-import { devicesTexts as t } from "../../texts/devices";
+import { devicesTexts as t } from "../../texts/fleet/devices";
 import { Button, IconButton } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
 import { credentialFiles } from "./credentials";

@@ -5,7 +5,7 @@ import type { Schemas } from "../../api/types";
 import { useMay } from "../../api/useSession";
 import { formatAgo, formatBytes, formatTime } from "../../app/format";
 import { texts } from "../../texts";
-import { artefacts as t } from "../../texts/artefacts";
+import { artefacts as t } from "../../texts/track/artefacts";
 import { Button, cx, ErrorState, IconButton, Skeleton, Table, type Column } from "../../ui";
 import { artefacts } from "../queries";
 import { ProfileDialog } from "./ProfileDialog";

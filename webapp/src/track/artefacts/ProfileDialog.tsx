@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Download, Maximize } from "lucide-react";
 import { useState } from "react";
 import type { Schemas } from "../../api/types";
-import { artefacts as t } from "../../texts/artefacts";
+import { artefacts as t } from "../../texts/track/artefacts";
 import { Button, cx, Dialog, ErrorState, Skeleton } from "../../ui";
 import { blocksWithin, readProfile, type Block, type Profile } from "./profile";
 

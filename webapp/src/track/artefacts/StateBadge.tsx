@@ -1,7 +1,7 @@
 import { Check, CircleDashed, Trash2 } from "lucide-react";
 import type { Schemas } from "../../api/types";
 import { formatAgo } from "../../app/format";
-import { artefacts as t } from "../../texts/artefacts";
+import { artefacts as t } from "../../texts/track/artefacts";
 import { Badge } from "../../ui";
 
 /** Whether a file is there. */

@@ -3,7 +3,7 @@ import { HardDrive, TriangleAlert } from "lucide-react";
 import { api, unwrap } from "../../api/client";
 import { formatBytes } from "../../app/format";
 import { Link } from "../../app/router";
-import { artefacts as t } from "../../texts/artefacts";
+import { artefacts as t } from "../../texts/track/artefacts";
 import { cx, Skeleton } from "../../ui";
 
 const WARN_RATIO = 0.8;

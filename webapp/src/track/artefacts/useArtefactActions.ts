@@ -3,7 +3,7 @@ import { api, unwrap } from "../../api/client";
 import { keys } from "../../api/queries";
 import type { Schemas } from "../../api/types";
 import { formatTime } from "../../app/format";
-import { artefacts as t } from "../../texts/artefacts";
+import { artefacts as t } from "../../texts/track/artefacts";
 import { toastDone, toastError, toastMessage, toastUndo } from "../../ui";
 import { saveFile } from "../charts/export";
 

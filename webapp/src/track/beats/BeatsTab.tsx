@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { useUser } from "../../api/useSession";
 import { useLive } from "../../live/useLive";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { cx, ErrorState, panelId, Skeleton, tabId, toastDone, toastError, toastMessage } from "../../ui";
 import { StripPreview } from "../player/StripPreview";
 import { Transport } from "../player/Transport";

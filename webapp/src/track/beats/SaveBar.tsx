@@ -2,7 +2,7 @@ import { History, PenLine, RotateCcw, Save } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { formatAgo, formatTime } from "../../app/format";
 import { texts } from "../../texts";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Badge, Button, Dialog, IconButton, TextField, toastDone, toastError } from "../../ui";
 import { diffBeats, type BeatDiff } from "./model";
 import type { BeatSheet } from "./sheet";

@@ -1,4 +1,4 @@
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { SECTION_COLOURS } from "./canvas/paint/paintGrid";
 import type { SectionKind } from "./canvas/paint/picture";
 

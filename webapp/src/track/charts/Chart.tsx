@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "./chart.css";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { withAlpha, type Palette } from "../beats/canvas/paint/palette";
 import { changeView } from "../beats/canvas/timeline";
 import { panBy, spanOf, timeToX, xToTime, zoomAt, zoomToPart, type View } from "../beats/canvas/view";

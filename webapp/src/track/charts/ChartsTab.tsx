@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ClipboardCopy, Download, Image, Table } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Button, ErrorState, Menu, MenuItem, MenuLabel, MenuSeparator, Skeleton, toastDone, toastMessage } from "../../ui";
 import type { Palette } from "../beats/canvas/paint/palette";
 import { changeView } from "../beats/canvas/timeline";

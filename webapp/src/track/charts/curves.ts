@@ -2,7 +2,7 @@
 import type { Schemas } from "../../api/types";
 import { formatClock } from "../clock";
 import type { View } from "../beats/canvas/view";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 
 const t = trackTexts.charts;
 

@@ -1,5 +1,5 @@
 import type { Schemas } from "../../api/types";
-import { driftTexts as t } from "../../texts/telemetry";
+import { driftTexts as t } from "../../texts/fleet/telemetry";
 import { formatClock } from "../clock";
 
 const WIDTH = 1000;

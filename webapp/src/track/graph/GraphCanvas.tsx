@@ -1,6 +1,6 @@
 import { Maximize, TriangleAlert } from "lucide-react";
 import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
-import { graph as t } from "../../texts/graph";
+import { graph as t } from "../../texts/track/graph";
 import { Button, cx } from "../../ui";
 import { costOf } from "./model/cost";
 import { valueOf, type GraphDocument, type GraphNode, type NodeTypes } from "./model/document";

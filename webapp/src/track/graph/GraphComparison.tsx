@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { graphChanges } from "../../texts/changes";
-import { graph as graphTexts } from "../../texts/graph";
-import { track as trackTexts } from "../../texts/track";
+import { graphChanges } from "../../texts/track/changes";
+import { graph as graphTexts } from "../../texts/track/graph";
+import { track as trackTexts } from "../../texts/track/track";
 import { countKinds, diffGraphs, type GraphDiff } from "./model/diff";
 import type { NodeTypes, Value } from "./model/document";
 import { showValue, toHex } from "./model/ranges";

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Workflow } from "lucide-react";
 import { ApiError } from "../../api/errors";
-import { graph as t } from "../../texts/graph";
+import { graph as t } from "../../texts/track/graph";
 import { Empty, ErrorState, Skeleton } from "../../ui";
 import type { Song } from "../useSong";
 import { GraphEditorView } from "./GraphEditorView";

@@ -1,12 +1,12 @@
 import { Braces, CopyPlus, FlaskConical, PenLine, Redo2, RotateCcw, Save, Sparkles, Undo2 } from "lucide-react";
 import { useState } from "react";
-import { graphChanges } from "../../texts/changes";
-import { graph as t } from "../../texts/graph";
+import { graphChanges } from "../../texts/track/changes";
+import { graph as t } from "../../texts/track/graph";
 import { Badge, Button, IconButton } from "../../ui";
 import { JsonDialog } from "./JsonDialog";
 import { countKinds, type GraphDiff } from "./model/diff";
 import type { GraphDocument } from "./model/document";
-import type { GraphEditor } from "./useGraphEditor";
+import type { GraphEditor } from "./editing/useGraphEditor";
 
 export interface GraphToolbarProps {
   editor: GraphEditor;

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { texts } from "../../texts";
-import { graph as t } from "../../texts/graph";
+import { graph as t } from "../../texts/track/graph";
 import { Button, Dialog, TextArea } from "../../ui";
 import { asGraph, type GraphDocument } from "./model/document";
 

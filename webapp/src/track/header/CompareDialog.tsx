@@ -6,7 +6,7 @@ import { formatTime } from "../../app/format";
 import { part } from "../../app/part";
 import { navigate } from "../../app/router";
 import { texts } from "../../texts";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Button, Dialog, ErrorState, SelectField, Skeleton, Table } from "../../ui";
 import { formatClock } from "../clock";
 import { comparison } from "../queries";

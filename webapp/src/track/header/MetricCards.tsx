@@ -1,5 +1,5 @@
 import { TriangleAlert } from "lucide-react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { cx, Tooltip } from "../../ui";
 import type { Metric } from "./metrics";
 

@@ -1,6 +1,6 @@
 import { Gauge } from "lucide-react";
 import type { Schemas } from "../../api/types";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { cx, Skeleton, type Tone } from "../../ui";
 
 const t = trackTexts.risk;

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Activity, CircleOff } from "lucide-react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Badge } from "../../ui";
 import { devicesOf } from "../queries";
 

@@ -4,7 +4,7 @@ import type { Schemas, TrackDetail } from "../../api/types";
 import { useMay } from "../../api/useSession";
 import { formatAgo, formatTime } from "../../app/format";
 import { openDeploy } from "../../deploy/openDeploy";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Badge, Button, cx, type Tone } from "../../ui";
 import { RiskStrip, type Bundle } from "./RiskStrip";
 import { TelemetryBadge } from "./TelemetryBadge";

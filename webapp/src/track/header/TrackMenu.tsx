@@ -1,7 +1,7 @@
 import { Download, Ellipsis, Trash2, Waves } from "lucide-react";
 import { API } from "../../api/client";
 import { useBatch } from "../../library/batch";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { IconButton, Menu, MenuItem, MenuLabel, MenuSeparator } from "../../ui";
 
 const t = trackTexts.header;

@@ -1,7 +1,7 @@
 import { CircleCheck, GitCompareArrows } from "lucide-react";
 import { useState } from "react";
 import type { TrackDetail } from "../../api/types";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Button, IconButton } from "../../ui";
 import { CompareDialog } from "./CompareDialog";
 import { originOf } from "./version";

@@ -1,7 +1,7 @@
 /** Says what the cards of the metrics show. Pure. */
 import type { Schemas } from "../../api/types";
 import { texts } from "../../texts";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 
 const t = trackTexts.metrics;
 const REVIEW_BELOW = 0.8;

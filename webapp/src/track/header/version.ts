@@ -1,6 +1,6 @@
 import type { Schemas } from "../../api/types";
-import { beatChanges, graphChanges } from "../../texts/changes";
-import { track as trackTexts } from "../../texts/track";
+import { beatChanges, graphChanges } from "../../texts/track/changes";
+import { track as trackTexts } from "../../texts/track/track";
 
 const t = trackTexts.header;
 

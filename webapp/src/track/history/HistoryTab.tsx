@@ -4,7 +4,7 @@ import type { Schemas } from "../../api/types";
 import { formatAgo, formatTime } from "../../app/format";
 import { navigate } from "../../app/router";
 import { texts } from "../../texts";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Button, Empty, ErrorState, Skeleton } from "../../ui";
 import { trackHistory } from "../queries";
 import { changesOf, nameOf, type Change } from "./changes";

@@ -1,6 +1,6 @@
 /** Says what an event changed, as rows of before and after. Pure. */
 import type { Schemas } from "../../api/types";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 
 const t = trackTexts.history;
 const MAX_LENGTH = 160;

@@ -1,5 +1,5 @@
 import { Fragment, type ReactNode } from "react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { cx } from "../../ui";
 import { parseMarkdown, type Block, type Inline, type ListItem } from "./markdown";
 

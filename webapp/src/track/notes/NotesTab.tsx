@@ -1,7 +1,7 @@
 import { CircleCheck, CircleDashed, TriangleAlert } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import type { Schemas } from "../../api/types";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Button, cx, Empty, Spinner } from "../../ui";
 import { Segments } from "../beats/toolbar/Segments";
 import { Markdown } from "./Markdown";

@@ -1,7 +1,7 @@
 import { render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, it, vi } from "vitest";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { AudioEngine } from "./engine";
 import { StripPreview } from "./StripPreview";
 import { useShow, type FlashCheck } from "./useShow";

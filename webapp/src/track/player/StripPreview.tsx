@@ -1,6 +1,6 @@
 import { Eye, EyeOff, ShieldCheck, TriangleAlert } from "lucide-react";
 import { useEffect, useRef, useState, type CSSProperties } from "react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Badge, Button, IconButton } from "../../ui";
 import { formatClock } from "../clock";
 import type { AudioEngine } from "./engine";

@@ -1,6 +1,6 @@
 import { Metronome, Pause, Play, Repeat, SkipBack, SkipForward, Volume2, type LucideIcon } from "lucide-react";
 import { useEffect, useRef } from "react";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { cx, IconButton, Spinner } from "../../ui";
 import { formatClock } from "../clock";
 import type { AudioEngine } from "./engine";

@@ -3,7 +3,7 @@ import type { Schemas } from "../../api/types";
 import { formatDuration } from "../../app/format";
 import { Link } from "../../app/router";
 import { texts } from "../../texts";
-import { track as trackTexts } from "../../texts/track";
+import { track as trackTexts } from "../../texts/track/track";
 import { Empty, ErrorState, Skeleton } from "../../ui";
 import { similarTracks } from "../queries";
 

@@ -1,6 +1,6 @@
 import { GitCompareArrows } from "lucide-react";
 import type { Schemas } from "../../../api/types";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { Button, Menu, MenuItem, MenuLabel, MenuSeparator } from "../../../ui";
 import { originOf } from "../../header/version";
 import type { Alternative } from "../sheet";

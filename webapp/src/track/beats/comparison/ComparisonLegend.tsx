@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { cx, IconButton } from "../../../ui";
 import type { Comparison } from "./useComparison";
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { setSearch, useSearch } from "../../../app/router";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { beatSheet } from "../../queries";
 import type { ComparedBeat } from "../model";
 import type { Alternative, BeatSheet } from "../sheet";

@@ -1,5 +1,5 @@
 import { Layers2 } from "lucide-react";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { Button, Menu, MenuItem, MenuLabel } from "../../../ui";
 import type { Alternative } from "../sheet";
 

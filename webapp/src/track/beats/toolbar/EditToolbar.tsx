@@ -16,7 +16,7 @@ import {
   UnfoldHorizontal,
 } from "lucide-react";
 import type { ReactNode } from "react";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { IconButton } from "../../../ui";
 import { describeKeys, type Command } from "../keys";
 import type { EditorState, Operation } from "../model";

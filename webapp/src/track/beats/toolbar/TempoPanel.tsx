@@ -1,6 +1,6 @@
 import { Gauge } from "lucide-react";
 import { useState, type FormEvent } from "react";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { Button, TextField } from "../../../ui";
 import { MAX_BPM, MIN_BPM } from "../model";
 import type { Tapping } from "../useTap";

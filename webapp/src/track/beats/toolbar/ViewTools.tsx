@@ -1,6 +1,6 @@
 import { Keyboard, LocateFixed, MoveHorizontal, ScanSearch, UnfoldVertical, ZoomIn, ZoomOut } from "lucide-react";
 import { showHelp } from "../../../app/shortcuts/runCommand";
-import { track as trackTexts } from "../../../texts/track";
+import { track as trackTexts } from "../../../texts/track/track";
 import { IconButton } from "../../../ui";
 import { useStore } from "../canvas/store";
 import { MAX_GAIN, MIN_GAIN, type Timeline } from "../canvas/timeline";

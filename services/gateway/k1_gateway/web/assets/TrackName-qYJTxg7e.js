@@ -1,0 +1,1 @@
+import{U as e,ft as t}from"./index-mLi-S2Te.js";import{r as n}from"./core-CvdC6zOt.js";var r=n(),i=3e5;function a(n){let{data:r}=t({...e(n),staleTime:i,select:({data:e})=>e.track.title,enabled:n!==``});return r??s(n)}function o({trackId:e}){return(0,r.jsx)(r.Fragment,{children:a(e)})}function s(e){return e.length>14?`${e.slice(0,4)}…${e.slice(-6)}`:e}export{s as n,a as r,o as t};
