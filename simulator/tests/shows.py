@@ -21,6 +21,8 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 TRACK = derived_id("trk", "test")
 DEVICE = "k1-test-0001"
+NOW = 5000.0
+"""The time at which commands arrive, unless a test says otherwise; in seconds of the device's clock."""
 
 
 def jwk_set(*keys: Ed25519PrivateKey) -> str:
@@ -71,6 +73,12 @@ def command(verb: Verb, command_id: str = "c1", **fields: Any) -> bytes:
             "version": 1,
         } | fields
     return COMMANDS[verb](command_id=command_id, **fields).to_json()
+
+
+def staged(machine: Machine, number: int, command_id: str = "s", **fields: Any) -> None:
+    """Stage a bundle completely."""
+    machine.receive("stage", command("stage", command_id, bundle_sha256=address(number), **fields), NOW)
+    machine.transferred()
 
 
 def replies(effects: list[Effect]) -> list[DeviceReply]:

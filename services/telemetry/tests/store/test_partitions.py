@@ -23,7 +23,7 @@ from k1_telemetry.store.maintenance import StoreMaintenance
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.partitions import partition_name
 from k1_telemetry.store.writer import BatchWriter
-from services.telemetry.tests.test_store import message
+from services.telemetry.tests.store.test_store import message
 from tests.support.database import temporary_database
 from tests.support.infrastructure import Infrastructure
 
