@@ -122,25 +122,29 @@ class ResourceMonitor:
         }
 
     def find_violations(self) -> list[str]:
-        """Return a text for each process whose memory or number of open files grew."""
-        found: list[str] = []
-        for life in self._long():
-            if life.memory_grew and (leak := self._leak(life)) is not None:
-                found.append(leak)
-            first, last = life.thirds(life.files)
-            if last - first > MOST_FILES:
-                found.append(f"the open files of {life.name} grew from {first:.0f} to {last:.0f}")
-        return found
+        """Return a text for each process whose memory leaked or whose number of open files grew."""
+        texts = (text for life in self._long() for text in (self._leak(life), _file_leak(life)))
+        return [text for text in texts if text]
 
     def _leak(self, life: Life) -> str | None:
-        """Return a text if the next process needs less memory than one that grew."""
+        """Return a text if the memory grew and the next process does not need as much."""
+        if not life.memory_grew:
+            return None
         first, last = life.thirds(life.memory)
-        text = f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB"
         after = self._next(life)
-        if after is None:
-            return f"{text}, and no process took its place"
-        needed, _ = after.thirds(after.memory)
-        return f"{text}, and the next process needs {needed / 1e6:.0f} MB" if _grew(needed, last) else None
+        needed, _ = after.thirds(after.memory) if after else (0.0, 0.0)
+        if not _grew(needed, last):
+            return None
+        compared = f"the next process needs {needed / 1e6:.0f} MB" if after else "no process took its place"
+        return f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB, and {compared}"
+
+
+def _file_leak(life: Life) -> str | None:
+    """Return a text if the number of open files grew."""
+    first, last = life.thirds(life.files)
+    if last - first <= MOST_FILES:
+        return None
+    return f"the open files of {life.name} grew from {first:.0f} to {last:.0f}"
 
 
 def _grew(first: float, last: float) -> bool:
