@@ -21,7 +21,7 @@ from tests.soak.invariants.all_checks import find_violations
 from tests.soak.killer import KILLED, Killer
 from tests.soak.receiver import DELIVERED_WITHIN_S, SETTINGS, WebhookReceiver
 from tests.soak.report import Report
-from tests.soak.resources import ResourceMonitor
+from tests.soak.resources import SETTLED_LIFE_S, ResourceMonitor
 from tests.support.servers.threaded import serving
 from tests.support.system import System, wait_for
 
@@ -64,18 +64,15 @@ def load_and_check(system: System, activities: Activities, minutes: float, seed:
     killer = Killer(system, seed)
     monitor = ResourceMonitor(system)
     began = time.monotonic()
-    with activities.running(), monitor.running():
-        killer.run(until=began + minutes * 60)
-        grown = monitor.suspects() & KILLED
-        for name in grown:
-            killer.kill(name)
-        wait_for(
-            lambda: not monitor.suspects() & grown, "the new processes can be compared with those that grew"
-        )
+    with monitor.running():
+        with activities.running():
+            killer.run(until=began + minutes * 60)
         lasted = time.monotonic() - began
-    print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
-    violations = activities.finish()
-    violations += _come_to_rest(system, activities.receiver)
+        print(f"{len(killer.kills)} processes were killed; waiting until everything has ended", flush=True)
+        violations = activities.finish()
+        violations += _come_to_rest(system, activities.receiver)
+        if _restart_grown(monitor, killer):
+            violations += _come_to_rest(system, activities.receiver)
     violations += find_violations(system, activities)
     violations += monitor.find_violations()
     return Report(
@@ -87,6 +84,25 @@ def load_and_check(system: System, activities: Activities, minutes: float, seed:
         resources=monitor.summary(),
         violations=violations,
     )
+
+
+def _restart_grown(monitor: ResourceMonitor, killer: Killer) -> set[str]:
+    """Restart the processes whose memory grew and observe the new ones without load; return their names."""
+    monitor.end_load()
+    grown = monitor.suspects() & KILLED
+    for name in grown:
+        killer.kill(name)
+    if grown:
+        print(
+            f"grew: {', '.join(sorted(grown))}; observing new processes for {SETTLED_LIFE_S:.0f} s",
+            flush=True,
+        )
+        wait_for(
+            lambda: all(monitor.is_settled(name) for name in grown),
+            "the new processes can be compared with those that grew",
+            2 * SETTLED_LIFE_S,
+        )
+    return grown
 
 
 def _come_to_rest(system: System, receiver: WebhookReceiver) -> list[str]:

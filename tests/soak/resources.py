@@ -1,9 +1,11 @@
 """Measures memory and open files of the processes of a system over time.
 
-Memory is a leak if a process grows, and the process that takes its place does not need as much. What that one needs
-too belongs to the stored data: a server keeps an index of its messages or rows in memory.
+Memory is a leak if a process grows under load, and a new one does not come to need as much when the load has ended.
+What that one needs too belongs to the stored data: a server keeps an index of its messages or rows, and caches whose
+size is limited, in memory.
 """
 
+import math
 import threading
 import time
 from collections.abc import Generator
@@ -23,8 +25,9 @@ WARM_UP_S: Final = 20.0
 MOST_GROWTH: Final = 1.4
 MOST_GROWTH_BYTES: Final = 60_000_000
 """Growth below this is noise of allocators and caches."""
-COMPARABLE_LIFE_S: Final = WARM_UP_S + 10.0
-"""How long a process has to live so that its memory can be compared with that of the one before."""
+SETTLED_LIFE_S: Final = 180.0
+"""How long a new process has to live so that its memory can be compared with that of one that grew: NATS needs two
+minutes without load until its caches of message blocks are as large as before."""
 MOST_FILES: Final = 40
 
 
@@ -61,6 +64,8 @@ class ResourceMonitor:
     system: System
     lives: dict[tuple[int, float], Life] = field(default_factory=dict)
     """By process id and time of creation: in an hour of restarts the system gives ids a second time."""
+    load_ended: float = math.inf
+    """On the monotonic clock."""
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -90,21 +95,28 @@ class ResourceMonitor:
                 life.memory.append(memory)
                 life.files.append(files)
 
+    def end_load(self) -> None:
+        """Take processes that start from now on for new ones without load."""
+        self.load_ended = time.monotonic()
+
     def suspects(self) -> set[str]:
-        """Return the names of the processes that grew and have no next process to compare with."""
-        return {life.name for life in self._long() if life.memory_grew and self._next(life) is None}
+        """Return the names of the processes that grew under load: a new one has to show what they need without."""
+        return {life.name for life in self._loaded() if life.memory_grew}
+
+    def is_settled(self, name: str) -> bool:
+        """Return whether a process without load can be compared with those that grew."""
+        new = self._new(name)
+        return new is not None and new.lasted_s >= SETTLED_LIFE_S
+
+    def _loaded(self) -> list[Life]:
+        return [life for life in self._long() if life.times[0] < self.load_ended]
 
     def _long(self) -> list[Life]:
         return [life for life in list(self.lives.values()) if life.lasted_s >= SHORTEST_LIFE_S]
 
-    def _next(self, life: Life) -> Life | None:
-        """Return the process that took the place of another, the first that can be compared with it."""
-        later = (
-            each
-            for each in list(self.lives.values())
-            if each.name == life.name and each.times[0] > life.times[-1]
-        )
-        return next((each for each in later if each.lasted_s >= COMPARABLE_LIFE_S), None)
+    def _new(self, name: str) -> Life | None:
+        lives = [life for life in list(self.lives.values()) if life.name == name]
+        return next((life for life in lives if life.times[0] >= self.load_ended), None)
 
     def summary(self) -> dict[str, Any]:
         """Return, of the process of each name that lived longest, memory and files at the beginning and the end."""
@@ -123,20 +135,20 @@ class ResourceMonitor:
 
     def find_violations(self) -> list[str]:
         """Return a text for each process whose memory leaked or whose number of open files grew."""
-        texts = (text for life in self._long() for text in (self._leak(life), _file_leak(life)))
+        texts = (text for life in self._loaded() for text in (self._leak(life), _file_leak(life)))
         return [text for text in texts if text]
 
     def _leak(self, life: Life) -> str | None:
-        """Return a text if the memory grew and the next process does not need as much."""
+        """Return a text if the memory grew and a new process without load does not need as much."""
         if not life.memory_grew:
             return None
         first, last = life.thirds(life.memory)
-        after = self._next(life)
-        needed, _ = after.thirds(after.memory) if after else (0.0, 0.0)
-        if not _grew(needed, last):
-            return None
-        compared = f"the next process needs {needed / 1e6:.0f} MB" if after else "no process took its place"
-        return f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB, and {compared}"
+        grew = f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB"
+        new = self._new(life.name)
+        if new is None or new.lasted_s < SETTLED_LIFE_S:
+            return f"{grew}, and no new process was observed for {SETTLED_LIFE_S:.0f} s"
+        _, needed = new.thirds(new.memory)
+        return f"{grew}, and a new process needs {needed / 1e6:.0f} MB" if _grew(needed, last) else None
 
 
 def _file_leak(life: Life) -> str | None:
