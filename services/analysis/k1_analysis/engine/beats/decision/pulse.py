@@ -22,8 +22,8 @@ THREE_FOR_TWO_BPM = 100.0
 """From this tempo on, three beats for two may be the true ones: a fast waltz whose tracked beats fall across the bars."""
 THREE_FOR_TWO_BARS = 4.0
 """Log odds per unit by which the bars of three beats for two are better, on top of the weight that bars always have.
-With 1 to 7, of ten real songs, 114 tracker modules and MIDI pieces and 144 generated songs one changes, for the better:
-a generated waltz at 178 BPM that three of four trackers read at 118."""
+Of ten real songs, 154 tracker modules and MIDI pieces and 144 generated songs one changes by it, for the better: a
+generated waltz at 178 BPM that three of four trackers read at 118. From 0.7 to 7 the results are the same."""
 FEWEST_BEATS = 16
 """A shorter pulse stays as it was tracked."""
 _FEWEST_TO_COMPARE = 3
