@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.messages.deploy.device_link import (
-    Transport,
-)
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_simulator.device import DeviceState
 
 TRANSPORTS: tuple[Transport, ...] = ("nats", "mqtt")

@@ -105,8 +105,7 @@ class ResourceMonitor:
 
     def is_settled(self, name: str) -> bool:
         """Return whether a process without load can be compared with those that grew."""
-        new = self._new(name)
-        return new is not None and new.lasted_s >= SETTLED_LIFE_S
+        return self._settled(name) is not None
 
     def _loaded(self) -> list[Life]:
         return [life for life in self._long() if life.times[0] < self.load_ended]
@@ -114,9 +113,11 @@ class ResourceMonitor:
     def _long(self) -> list[Life]:
         return [life for life in list(self.lives.values()) if life.lasted_s >= SHORTEST_LIFE_S]
 
-    def _new(self, name: str) -> Life | None:
+    def _settled(self, name: str) -> Life | None:
+        """Return the process of a name that started when the load had ended, once it has lived long enough."""
         lives = [life for life in list(self.lives.values()) if life.name == name]
-        return next((life for life in lives if life.times[0] >= self.load_ended), None)
+        new = next((life for life in lives if life.times[0] >= self.load_ended), None)
+        return new if new is not None and new.lasted_s >= SETTLED_LIFE_S else None
 
     def summary(self) -> dict[str, Any]:
         """Return, of the process of each name that lived longest, memory and files at the beginning and the end."""
@@ -144,8 +145,8 @@ class ResourceMonitor:
             return None
         first, last = life.thirds(life.memory)
         grew = f"the memory of {life.name} grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB"
-        new = self._new(life.name)
-        if new is None or new.lasted_s < SETTLED_LIFE_S:
+        new = self._settled(life.name)
+        if new is None:
             return f"{grew}, and no new process was observed for {SETTLED_LIFE_S:.0f} s"
         _, needed = new.thirds(new.memory)
         return f"{grew}, and a new process needs {needed / 1e6:.0f} MB" if _grew(needed, last) else None

@@ -13,12 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from k1_contracts import subjects
-from k1_contracts.messages.deploy.device_link import (
-    DeviceBye,
-    DeviceHello,
-    Ping,
-    Transport,
-)
+from k1_contracts.messages.deploy.device_link import DeviceBye, DeviceHello, Ping, Transport
 from k1_platform.settings import NatsSettings
 from k1_simulator.fleet import Fleet, FleetError
 from k1_simulator.fleet_context import Servers

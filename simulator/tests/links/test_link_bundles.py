@@ -7,11 +7,7 @@ import pytest
 from nats.aio.client import Client
 
 from k1_contracts import subjects
-from k1_contracts.messages.deploy.device_link import (
-    ChunkHeader,
-    FetchChunk,
-    Transport,
-)
+from k1_contracts.messages.deploy.device_link import ChunkHeader, FetchChunk, Transport
 from k1_simulator.profile import Profile
 from simulator.tests.commander import Commander
 from simulator.tests.conftest import MakeFleet, stage_fields

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from k1_contracts.messages.deploy.device_link import (
-    Transport,
-)
+from k1_contracts.messages.deploy.device_link import Transport
 from k1_contracts.messages.telemetry import DEVICE_READINGS, TelemetryBody, TelemetrySample
 from k1_simulator.fleet_context import BehaviourConfig
 from simulator.tests.commander import Commander

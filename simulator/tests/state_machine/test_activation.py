@@ -5,15 +5,7 @@ import json
 import pytest
 
 from k1_simulator.state_machine.transition import Arm, Disarm
-from simulator.tests.shows import (
-    NOW,
-    address,
-    command,
-    fresh,
-    held,
-    replies,
-    reply,
-)
+from simulator.tests.shows import NOW, address, command, fresh, held, replies, reply
 
 
 def test_activate_arms_and_runs_at_its_time() -> None:

@@ -4,18 +4,7 @@ import pytest
 
 from k1_contracts.messages.deploy.device_link import Verb
 from k1_simulator.state_machine.transition import SendReply
-from simulator.tests.shows import (
-    DEVICE,
-    KEY,
-    NOW,
-    address,
-    command,
-    fresh,
-    held,
-    kid,
-    replies,
-    reply,
-)
+from simulator.tests.shows import DEVICE, KEY, NOW, address, command, fresh, held, kid, replies, reply
 
 
 def test_info_describes_the_device_and_its_bundles() -> None:

@@ -5,16 +5,7 @@ import pytest
 from k1_contracts.messages.deploy.device_link import ReplyCode
 from k1_simulator.state_machine.machine import Machine
 from k1_simulator.state_machine.transition import StartTransfer, StopTransfer
-from simulator.tests.shows import (
-    NOW,
-    address,
-    command,
-    fresh,
-    held,
-    replies,
-    reply,
-    staged,
-)
+from simulator.tests.shows import NOW, address, command, fresh, held, replies, reply, staged
 
 
 def test_stage_is_accepted_fetched_and_done() -> None:

@@ -3,17 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from simulator.tests.shows import (
-    KEY,
-    NOW,
-    STRANGER,
-    command,
-    fresh,
-    jwk_set,
-    kid,
-    reply,
-    x,
-)
+from simulator.tests.shows import KEY, NOW, STRANGER, command, fresh, jwk_set, kid, reply, x
 
 
 def test_trust_accepts_keys_that_a_trusted_key_signed() -> None:

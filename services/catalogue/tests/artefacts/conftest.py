@@ -14,9 +14,7 @@ from k1_catalogue.storage.queries import StorageGauges, StorageQueries
 from k1_catalogue.storage.store import UsageTables
 from k1_catalogue.tracks.artefact_store import artefacts_of_version
 from k1_contracts.actors import Actor
-from k1_contracts.messages.catalogue.storage import (
-    DeleteArtefact,
-)
+from k1_contracts.messages.catalogue.storage import DeleteArtefact
 from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
 from k1_platform.storage.objects import ObjectStore
@@ -24,8 +22,6 @@ from services.catalogue.tests.conftest import Clock
 from services.catalogue.tests.song_samples import Song
 
 MONTH = timedelta(days=30)
-
-
 ADA = Actor(kind="user", id="usr_ada", name="Ada", role="editor")
 
 

@@ -7,9 +7,7 @@ import pytest
 from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_catalogue.tracks.queries import TrackQueries
-from k1_contracts.messages.catalogue.storage import (
-    RestoreArtefact,
-)
+from k1_contracts.messages.catalogue.storage import RestoreArtefact
 from k1_contracts.messages.catalogue.tracks import GetVersion
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.queries.rpc import QueryError

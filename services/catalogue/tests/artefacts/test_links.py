@@ -9,13 +9,7 @@ from k1_catalogue.artefacts.deletions import ArtefactDeletions
 from k1_catalogue.artefacts.links import LinkQueries
 from k1_catalogue.jobs.event_handlers import JobEventHandlers
 from k1_contracts.actors import Actor
-from k1_contracts.messages.catalogue.storage import (
-    CopyLink,
-    ListLinks,
-    OpenLink,
-    RestoreArtefact,
-    RevokeLink,
-)
+from k1_contracts.messages.catalogue.storage import CopyLink, ListLinks, OpenLink, RestoreArtefact, RevokeLink
 from k1_platform.nats.actors import acting_as
 from k1_platform.nats.queries.rpc import QueryError
 from k1_platform.postgres.pool import Pool
