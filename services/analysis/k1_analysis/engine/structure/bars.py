@@ -13,6 +13,7 @@ from k1_analysis.engine.audio.features import Features, filterbank
 from k1_analysis.engine.audio.framing import FRAME_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.times import strength_at
 from k1_analysis.engine.audio.tonal import Tonal
+from k1_analysis.engine.structure.bar_positions import best_positions
 from k1_analysis.engine.structure.downbeat_cues import (
     ONSET_BANDS_HZ,
     contrast,
@@ -45,11 +46,6 @@ _SILENT = 0.1
 _SAME_BASS = (0.8, 1.25)
 """Bass of the accented clicks over that of the others, if they are clicks of one metronome (0.96). That of snare and
 kick is 0.4 to 0.6."""
-_RESET_COST = 40.0
-"""Log-odds against a bar that starts early, as after a cut. With 16, wrong bars began in the middle of three of six
-real songs; more than 40 leaves the bars wrong after a beat that the tracker missed."""
-_RESUME_COST = 2.0
-"""The same after a silence, where a song may well begin with a bar."""
 CONTRAST_WEIGHT = 0.1
 """Weight of `contrast` in the score. Chosen on 144 generated and ten real songs, cut into stretches of 64 beats: the
 score is higher on the beats than midway between them in .995 of the generated ones (.972 without) and .90 of the
@@ -109,14 +105,15 @@ def find_bars(
     thirds = _thirds(beats, features)
     compound_bonus = COMPOUND_BONUS * float(np.clip(np.log(thirds / COMPOUND_RATIO), 0, 1))
     interpretations: list[tuple[float, int, NDArray[np.int64]]] = []
-    for meter, bonus in _meters(counted, accented).items():
-        if meter != _USUAL and len(beats) < MIN_BARS * meter:
-            continue
-        mean, positions = _best_positions(evidence, meter, counted)
+    bonuses = _meters(counted, accented)
+    meters = [each for each in bonuses if each == _USUAL or len(beats) >= MIN_BARS * each]
+    for meter, (mean, positions) in zip(meters, best_positions(evidence, meters, counted), strict=True):
         favour = EXPECTED_BONUS if meter in expected else 0.0
         favour += compound_bonus if meter == 2 else 0.0  # noqa: PLR2004
         # Perfect evidence scores 1 in every meter.
-        interpretations.append((mean * np.sqrt(meter - 1) / spread + bonus + favour, meter, positions))
+        interpretations.append(
+            (mean * np.sqrt(meter - 1) / spread + bonuses[meter] + favour, meter, positions)
+        )
     score, meter, positions = max(interpretations, key=lambda reading: reading[0])
     is_downbeat = positions == 0
     midway = beats[:-1] + np.diff(beats) / 2
@@ -170,29 +167,6 @@ def _meters(numbers: NDArray[np.int64], accented: NDArray[np.bool_]) -> dict[int
     if not accented.any():
         return METER_BONUS
     return {int(np.diff(numbers[accented]).min()): 0.0}
-
-
-def _best_positions(
-    evidence: Seconds, meter: int, numbers: NDArray[np.int64]
-) -> tuple[float, NDArray[np.int64]]:
-    """Return (mean evidence of the best path, (n,) position in the bar of each beat)."""
-    n = len(evidence)
-    emission = np.repeat(-evidence[:, None] / (meter - 1), meter, axis=1)
-    emission[:, 0] = evidence
-    came_from = np.zeros((n, meter), np.int64)
-    steps = np.diff(numbers)
-    score = emission[0].copy()
-    for beat in range(1, n):
-        onward = (np.arange(meter) - steps[beat - 1]) % meter
-        stay, best = score[onward], int(score.argmax())
-        jump = score[best] - (_RESET_COST if steps[beat - 1] == 1 else _RESUME_COST)
-        came_from[beat] = np.where(stay >= jump, onward, best)
-        score = np.maximum(stay, jump) + emission[beat]
-    positions = np.empty(n, np.int64)
-    positions[-1] = score.argmax()
-    for beat in range(n - 1, 0, -1):
-        positions[beat - 1] = came_from[beat, positions[beat]]
-    return float(score.max()) / n, positions
 
 
 def _thirds(beats: Seconds, features: Features) -> float:
