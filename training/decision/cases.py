@@ -15,7 +15,7 @@ from k1_analysis.engine.audio.times import nearest, strength_at
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats.agreement import scores
 from k1_analysis.engine.beats.agreement.confidence import MOST_LEVEL, MOST_PHASE
-from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm
+from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm, track_members
 from k1_analysis.engine.beats.tempo import SAME_TEMPO, tempo
 from k1_analysis.engine.beats.trackers import essentia
 from k1_analysis.engine.beats.trackers.activation import BeatNet
@@ -98,7 +98,7 @@ def _case(track: AnnotatedTrack, recording: Recording, *, whole: bool) -> Case |
         recording.features,
         recording.tonal,
         recording.activation,
-        essentia=dict(recording.trackers),
+        members=track_members(recording.features, recording.activation) | dict(recording.trackers),
         audible=audible,
     )
     if not len(rhythm.beats):

@@ -11,7 +11,7 @@ from k1_analysis.engine.audio.features import Features, extract
 from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.levels import find_audible, find_silences
 from k1_analysis.engine.audio.tonal import Tonal, TonalExtractor
-from k1_analysis.engine.beats.rhythm import find_rhythm
+from k1_analysis.engine.beats.rhythm import find_rhythm, track_members
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.beats.trackers.essentia import track
 
@@ -51,7 +51,7 @@ def measure(samples: Floats) -> Evidence:
         features,
         tones,
         activation,
-        essentia={"degara": track(_blocks(samples), ("degara",)).degara},
+        members=track_members(features, activation) | {"degara": track(_blocks(samples), ("degara",)).degara},
         audible=find_audible(find_silences(features.envelopes, duration_s), duration_s),
     )
     return Evidence(features, tones, activation, {**rhythm.committee_result.beats}, rhythm.beats)

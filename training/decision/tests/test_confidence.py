@@ -12,7 +12,7 @@ from k1_analysis.engine.audio.framing import Seconds
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats.agreement import confidence as engine
 from k1_analysis.engine.beats.agreement.committee import MemberName
-from k1_analysis.engine.beats.rhythm import find_rhythm
+from k1_analysis.engine.beats.rhythm import find_rhythm, track_members
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.testing import song, steady
 from training.decision.cases import Case, cases_of, evidence
@@ -56,9 +56,8 @@ def recording():
 @pytest.fixture(scope="module")
 def rhythm(recording):
     _, one = recording
-    return find_rhythm(
-        one.features, one.tonal, one.activation, essentia=dict(one.trackers), audible=one.audible
-    )
+    members = track_members(one.features, one.activation) | dict(one.trackers)
+    return find_rhythm(one.features, one.tonal, one.activation, members=members, audible=one.audible)
 
 
 def random_cases(count=60):

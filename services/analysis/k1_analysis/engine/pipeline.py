@@ -18,12 +18,13 @@ import numpy as np
 from k1_analysis.engine.audio.cancellation import CancellationMeter
 from k1_analysis.engine.audio.decoding import AudioSource, DecodingReport
 from k1_analysis.engine.audio.features import FeatureExtractor, Features, extract
-from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats
+from k1_analysis.engine.audio.framing import SAMPLE_RATE_HZ, Floats, Seconds
 from k1_analysis.engine.audio.levels import find_audible, find_silences
 from k1_analysis.engine.audio.loudness import Loudness, LoudnessMeter
 from k1_analysis.engine.audio.peaks import PeakMeter
 from k1_analysis.engine.audio.tonal import Tonal, TonalExtractor, beat_means
-from k1_analysis.engine.beats.rhythm import find_rhythm, preview_beats
+from k1_analysis.engine.beats.agreement.committee import MemberName
+from k1_analysis.engine.beats.rhythm import find_rhythm, preview_beats, track_members
 from k1_analysis.engine.beats.tempo import tempo
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.beats.trackers.essentia import TrackerResults, load_essentia
@@ -183,6 +184,8 @@ class _Measurements:
 
     signal: _SignalFeatures
     activation: Floats
+    members: dict[MemberName, Seconds]
+    """The beats of each member of the committee."""
     trackers: TrackerResults
     warnings: list[MapWarning]
 
@@ -204,12 +207,13 @@ def _measure_song(
         report(Progress("beats", 50))
         with timer.stage("network"):
             activation = require_finite("network", default_net()(signal.features.log_bands))
-        with (
-            timer.stage("wait for trackers"),
-            EssentiaProcess(song.path, song.limits, FAST_MEASURES, channel) as fast,
-        ):
-            trackers, warnings = merge_results(slow, fast)
-    return _Measurements(signal, activation, trackers, warnings)
+        with EssentiaProcess(song.path, song.limits, FAST_MEASURES, channel) as fast:
+            with timer.stage("track"):
+                members = track_members(signal.features, activation)
+            with timer.stage("wait for trackers"):
+                trackers, warnings = merge_results(slow, fast)
+    members |= {"degara": trackers.degara, "multifeature": trackers.multifeature}
+    return _Measurements(signal, activation, members, trackers, warnings)
 
 
 def _collect_inputs(
@@ -227,7 +231,7 @@ def _collect_inputs(
             signal.features,
             signal.tonal,
             measurements.activation,
-            essentia={"degara": trackers.degara, "multifeature": trackers.multifeature},
+            members=measurements.members,
             audible=find_audible(quiet, duration_s),
             preset=song.preset,
         )

@@ -1,5 +1,6 @@
 """Finds the rhythm of a song: the committee's beats, their grid, the bars, and confidences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,12 +120,26 @@ def preview_beats(features: Features, activation: Floats) -> Seconds:
     return beats[audible.covers(beats)]
 
 
+def track_members(features: Features, activation: Floats) -> dict[MemberName, Seconds]:
+    """Return the beats of the members that work without Essentia: of the network and of the onsets.
+
+    Args:
+        features: of the song.
+        activation: (T, 2) the network's beat and downbeat probabilities.
+    """
+    beat = activation[:, 0]
+    return {
+        "net": keep_one_level(track_beats(beat, NET_TEMPI), beat, NET_TEMPI.inertia),
+        "onsets": track_beats(onset_curve(features.onsets) / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
+    }
+
+
 def find_rhythm(
     features: Features,
     tonal: Tonal,
     activation: Floats,
     *,
-    essentia: dict[MemberName, Seconds],
+    members: Mapping[MemberName, Seconds],
     audible: AudibleRange,
     preset: Preset | None = None,
 ) -> Rhythm:
@@ -134,18 +149,13 @@ def find_rhythm(
         features: of the song.
         tonal: of the song.
         activation: (T, 2) the network's beat and downbeat probabilities.
-        essentia: the beats of Essentia's trackers, empty if there are none.
+        members: the beats of all members, those of `track_members` first.
         audible: when the song sounds; there are no beats in its silences.
         preset: the person's choice, or None: only a preset biases the metrical level and the meter.
     """
     curve = onset_curve(features.onsets)
     attacks = attack_curve(features.attack)
     song = SongEvidence(features, tonal, activation[:, 0], activation[:, 1], curve, attacks, audible)
-    members: dict[MemberName, Seconds] = {
-        "net": keep_one_level(track_beats(song.activation, NET_TEMPI), song.activation, NET_TEMPI.inertia),
-        "onsets": track_beats(curve / _ONSET_SCALE, ONSET_TEMPI, _ONSET_FLOOR),
-        **essentia,
-    }
     within_music: dict[MemberName, Seconds] = {
         name: _within_music(times, audible) for name, times in members.items()
     }

@@ -18,7 +18,7 @@ from k1_analysis.engine.audio.levels import SILENCE_EDGE_S, AudibleRange, find_a
 from k1_analysis.engine.audio.tonal import TonalExtractor
 from k1_analysis.engine.beats.agreement.scores import f_measure
 from k1_analysis.engine.beats.refinement import attack_curve, onset_curve
-from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm, preview_beats
+from k1_analysis.engine.beats.rhythm import Rhythm, find_rhythm, preview_beats, track_members
 from k1_analysis.engine.beats.trackers import essentia
 from k1_analysis.engine.beats.trackers.activation import default_net
 from k1_analysis.engine.finite import NotFiniteError, require_finite
@@ -158,7 +158,8 @@ def _found(samples: np.ndarray) -> _Found:
     require_finite("preview", preview_beats(features, activation))
     duration_s = len(samples) / SECOND
     audible = find_audible(find_silences(features.envelopes, duration_s), duration_s)
-    rhythm = find_rhythm(features, tonal, activation, essentia={}, audible=audible)
+    members = track_members(features, activation)
+    rhythm = find_rhythm(features, tonal, activation, members=members, audible=audible)
     require_finite("rhythm", rhythm)
     downbeats = rhythm.beats[rhythm.bars.is_downbeat]
     require_finite("sections", find_sections(features, tonal, downbeats, duration_s, electronic=True))
