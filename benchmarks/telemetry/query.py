@@ -30,7 +30,7 @@ from k1_telemetry.drift.song_plan import SongPlan
 from k1_telemetry.store.columns import Columns
 from k1_telemetry.store.copy_rows import COLUMN_NAMES, encode_rows
 from k1_telemetry.store.partitions import ensure_partitions
-from k1_telemetry.store.rollups import summarise
+from k1_telemetry.store.rollups.summaries import summarise
 
 DAYS = 7
 CHUNK_S = 3600

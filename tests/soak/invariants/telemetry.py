@@ -16,7 +16,7 @@ from k1_contracts.subjects import QUARANTINE
 from k1_platform.nats.jetstream_api import delivery_info
 from k1_telemetry.database import ROLLUPS
 from k1_telemetry.store.columns import METRICS
-from k1_telemetry.store.sketches import deserialised, percentile_95
+from k1_telemetry.store.rollups.sketches import deserialised, percentile_95
 from tests.soak.activities import Activities
 from tests.support.bus import connected_client, read_stream
 from tests.support.system import System, wait_for

@@ -7,7 +7,7 @@ import numpy as np
 
 from k1_contracts.messages.telemetry_history import FieldSeries, TelemetryField
 from k1_telemetry.history.downsampling import Floats, Indices, chart_indices
-from k1_telemetry.store.sketches import merged_percentile_95
+from k1_telemetry.store.rollups.sketches import merged_percentile_95
 
 _DECIMALS: Final = 3
 

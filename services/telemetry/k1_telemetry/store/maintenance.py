@@ -11,7 +11,7 @@ from k1_platform.postgres.pool import DATABASE_ERRORS, Pool
 from k1_telemetry.database import ROLLUPS
 from k1_telemetry.store.batches import forget_batches
 from k1_telemetry.store.partitions import drop_old_partitions, ensure_partitions, partition_start
-from k1_telemetry.store.rollup_store import forget_track_minutes
+from k1_telemetry.store.rollups.tables import forget_track_minutes
 
 _INTERVAL_S: Final = 300.0
 _RETRY_DELAY_S: Final = 1.0

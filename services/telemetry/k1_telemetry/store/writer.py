@@ -20,8 +20,8 @@ from k1_telemetry.store.columns import SampleMessage, to_columns
 from k1_telemetry.store.copy_rows import COLUMN_NAMES, encode_rows
 from k1_telemetry.store.metrics import StoreMetrics
 from k1_telemetry.store.partitions import ensure_partitions, partition_name, partition_start
-from k1_telemetry.store.rollup_store import prepare_rollups, update_rollup
-from k1_telemetry.store.rollups import Summaries, summarise
+from k1_telemetry.store.rollups.summaries import Summaries, summarise
+from k1_telemetry.store.rollups.tables import prepare_rollups, update_rollup
 
 
 @dataclass(frozen=True, slots=True)

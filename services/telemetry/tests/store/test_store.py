@@ -19,7 +19,7 @@ from k1_telemetry.database import ROLLUPS
 from k1_telemetry.store.columns import METRICS, SampleMessage
 from k1_telemetry.store.device_counts import COUNTS
 from k1_telemetry.store.metrics import StoreMetrics
-from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS
+from k1_telemetry.store.rollups.summaries import MAXIMA, MINIMA, SUMS
 from k1_telemetry.store.writer import BatchWriter
 from services.telemetry.tests import samples
 from tests.support.service_process import running_service

@@ -13,8 +13,8 @@ from k1_telemetry.database import ROLLUPS
 from k1_telemetry.fleet.readings import Reading
 from k1_telemetry.store.columns import METRICS, SampleMessage, to_columns
 from k1_telemetry.store.device_clocks import JUMP_MS, WINDOW_MS, DeviceClock
-from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, summarise
-from k1_telemetry.store.sketches import deserialised, merge_sketches, percentile_95, to_bytes
+from k1_telemetry.store.rollups.sketches import deserialised, merge_sketches, percentile_95, to_bytes
+from k1_telemetry.store.rollups.summaries import MAXIMA, MINIMA, SUMS, summarise
 from services.telemetry.tests import samples
 
 BASE_US = 1_777_636_800_000_000  # 2026-05-01 12:00 UTC

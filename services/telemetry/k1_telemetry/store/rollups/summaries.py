@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from k1_telemetry.store.columns import METRICS, Columns
-from k1_telemetry.store.sketches import Sketch, percentile_95, sketch_of, to_bytes
+from k1_telemetry.store.rollups.sketches import Sketch, percentile_95, sketch_of, to_bytes
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NO_TRACK: Final = ""

@@ -6,8 +6,8 @@ from typing import Final
 from k1_platform.postgres.pool import Connection, Pool
 from k1_telemetry.database import SCHEMA, TRACK_MINUTES, Rollup
 from k1_telemetry.store.columns import METRICS
-from k1_telemetry.store.rollups import MAXIMA, MINIMA, SUMS, Summaries
-from k1_telemetry.store.sketches import merge_sketches
+from k1_telemetry.store.rollups.sketches import merge_sketches
+from k1_telemetry.store.rollups.summaries import MAXIMA, MINIMA, SUMS, Summaries
 
 _PREPARE_ROLLUPS: Final = """
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off;
