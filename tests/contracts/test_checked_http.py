@@ -64,7 +64,7 @@ BAD = [
         ("GET", "/nothing", 404, {"Content-Type": "application/problem+json"}, REFUSAL),
     ),
     (
-        "'total' is a required property",
+        '"total" is a required property',
         ("GET", "/tracks", 200, TAGGED, {"items": [], "limit": 1, "offset": 0}),
     ),
     ("'colour' was unexpected", ("GET", "/tracks", 200, TAGGED, PAGE | {"colour": 1})),

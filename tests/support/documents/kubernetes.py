@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from jsonschema.validators import validator_for
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
+from jsonschema_rs import Registry, validator_for
 
 from tests.support.documents.generators import NPM, ROOT, installed, run
 
@@ -113,8 +111,7 @@ def violations(found: Sequence[Manifest]) -> list[str]:
         def read(name: str) -> Any:
             return json.loads(archive.read(f"{folder}/{name}"))
 
-        definitions = Resource(read("_definitions.json"), DRAFT202012)
-        registry = Registry().with_resource("/api/_definitions.json", definitions)
+        registry = Registry([("/api/_definitions.json", read("_definitions.json"))])
         errors: list[str] = []
         for manifest in found:
             kind, name = manifest["kind"], manifest["metadata"]["name"]
@@ -125,9 +122,9 @@ def violations(found: Sequence[Manifest]) -> list[str]:
             else:
                 prefix = f"-{group.partition('.')[0]}" if group else ""
                 schema = read(f"{kind.lower()}{prefix}-{version}.json")
-            validator = validator_for(schema)(schema, registry=registry)
+            validator = validator_for(schema, registry=registry)
             errors += [
-                f"{kind} {name}: {'.'.join(map(str, error.absolute_path))}: {error.message[:200]}"
+                f"{kind} {name}: {'.'.join(map(str, error.instance_path))}: {error.message[:200]}"
                 for error in validator.iter_errors(manifest)
             ]
         return errors
