@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -24,6 +25,7 @@ from k1_platform.nats.dead_letters.queue import DeadLetter, list_dead_letters
 from tests.support.bus import connected_client, request
 from tests.support.documents.checked_http import check_gateway
 from tests.support.fork_server import run_forked
+from tests.support.groups import group_of
 from tests.support.processes import inherited_environment, is_alive, unmeasured
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -267,10 +269,20 @@ class System:
         assert self.dead_letters() == []
 
 
+shared_system: Final = ExitStack()
+"""Ends the shared system when it is closed: at the latest when all tests have ended."""
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Return the system that many tests share; tests may leave anything in it."""
+    with shared_system:
+        yield shared_system.enter_context(_running(tmp_path_factory.mktemp("system")))
+
+
+@contextmanager
+def _running(home: Path) -> Generator[System]:
     """Start a system with `k1 up --detach`; after `k1 down` no process of it is alive."""
-    home = tmp_path_factory.mktemp("system")
     system = System(home)
     system.cli("up", "--detach", "--sim-devices", "0")
     started = {psutil.Process(system.stack.pid), *psutil.Process(system.stack.pid).children(recursive=True)}
@@ -278,3 +290,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.cli("down")
     system.assert_within_permissions()
     wait_for(lambda: not any(map(is_alive, started)), "no process is left behind")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the shared system with the last test of its group: idle, it would take processor time from the others."""
+    if nextitem is not None and group_of(item.nodeid) != group_of(nextitem.nodeid):
+        shared_system.close()
