@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
 from k1_cli.commands.development import checks
+from tests.support.groups import SHARED_GROUPS, SLOWEST_FIRST
 from tools import development_requirements
 
 ROOT = Path(__file__).parents[2]
@@ -202,11 +203,12 @@ def test_the_workflows_are_closed_and_pinned() -> None:
     assert job["strategy"]["matrix"]["python"] == [each for each in versions if each in supported]
 
 
-def test_the_slowest_tests_are_named_as_their_files() -> None:
-    """The scheduler of the suite starts these files first, so a renamed file must be renamed there too."""
-    paths = re.findall(r'^    "(\w+/[^"]+\.py)",$', (ROOT / "conftest.py").read_text(), re.MULTILINE)
-    assert len(paths) > 5
+def test_groups_of_tests_are_named_as_their_files() -> None:
+    """A file that is renamed must be renamed there too, or it starts late and has a system of its own."""
+    paths = [group for group in SLOWEST_FIRST if group.endswith(".py")]
+    assert paths
     assert [path for path in paths if not (ROOT / path).is_file()] == []
+    assert [start for start in SHARED_GROUPS if not list(ROOT.glob(f"{start.rstrip('/')}*"))] == []
 
 
 def test_ci_measures_coverage_and_fails_below_the_limit() -> None:
