@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.documents.checked_http import is_no_gateway
 from tests.support.servers.threaded import serving
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
@@ -99,6 +100,7 @@ def stub_gateway() -> Iterator[StubGateway]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    is_no_gateway(stub.url)
     with serving(server):
         yield stub
         server.server_close()

@@ -1,13 +1,15 @@
 """The check of HTTP exchanges finds each kind of fault."""
 
 import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.documents.api_document import BASE_PATH, committed
-from tests.support.documents.checked_http import ApiMismatchError, Exchange
+from tests.support.documents.checked_http import ApiMismatchError, Exchange, check_gateway, is_no_gateway
+from tests.support.servers.threaded import serving
 
 JOB = "job_01K9Z6Q3T4V8W2X0Y1Z5A7B9CE"
 IDS = {"X-Request-Id": "r", "X-Trace-Id": "0" * 31 + "1"}
@@ -104,3 +106,22 @@ def test_a_body_is_checked_both_ways() -> None:
         exchange("POST", path, 202, JSON, job, {"priority": "5"})
     with pytest.raises(ApiMismatchError, match="although it fits"):
         exchange("POST", path, 422, PROBLEM, REFUSAL, {"priority": 5})
+
+
+def test_another_server_with_the_port_of_a_gateway_is_not_checked() -> None:
+    """Ports are given again: a gateway that has ended does not make the server after it one."""
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    with serving(server):
+        check_gateway(url)
+        with pytest.raises(ApiMismatchError):
+            httpx.get(f"{url}{BASE_PATH}/tracks")
+        is_no_gateway(url)
+        assert httpx.get(f"{url}{BASE_PATH}/tracks").status_code == 200

@@ -31,6 +31,11 @@ def check_gateway(url: str) -> None:
     _gateways.add(httpx.URL(url).netloc.decode())
 
 
+def is_no_gateway(url: str) -> None:
+    """Check no exchanges with this address: another server has the port of a gateway that has ended."""
+    _gateways.discard(httpx.URL(url).netloc.decode())
+
+
 class Exchange:
     """One request and its response, which is checked while it arrives."""
 
