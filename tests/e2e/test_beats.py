@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import mir_eval.beat
 import numpy as np
 import pytest
 
@@ -28,6 +27,8 @@ def sent(system: System, method: str, path: str, **arguments: Any) -> httpx.Resp
 
 def test_beats_are_set_and_removed(system: System, version: str) -> None:
     """Each makes a version with a bundle that a device accepts; the audio is not analysed again."""
+    import mir_eval.beat  # it takes seconds, which every worker of the suite would spend
+
     track = version.rpartition("/versions/")[0]
     number = len(system.get(track)["versions"]) + 1
     held = sent(system, "GET", version)

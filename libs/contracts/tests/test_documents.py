@@ -34,10 +34,9 @@ def test_committed_documents_are_current() -> None:
     assert documents() == committed
 
 
-@pytest.mark.parametrize(("name", "schema"), sorted(json_schemas().items()), ids=sorted(json_schemas()))
-def test_schemas_are_valid(name: str, schema: dict[str, Any]) -> None:
+def test_schemas_are_valid() -> None:
     """Each schema is itself a valid draft 2020-12 schema."""
-    meta.validate(schema)  # raises
+    assert [name for name, schema in json_schemas().items() if not meta.is_valid(schema)] == []
 
 
 def test_asyncapi_references_resolve() -> None:

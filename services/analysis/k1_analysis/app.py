@@ -78,7 +78,7 @@ async def wire(runtime: Runtime, settings: AnalysisSettings) -> None:
     runtime.checks["object store"] = objects.check
     for durable in ANALYSIS_LANES:
         runtime.checks[f"durable {durable.name}"] = durable_check(bus.jetstream, durable)
-    registry = WorkerRegistry(bus.jetstream, JobQueue(bus.client, bus.jetstream))
+    registry = WorkerRegistry(bus.jetstream, JobQueue(bus.client, bus.jetstream, runtime.draining))
     if settings.role != "worker":
         _wire_front(runtime, settings, objects, registry)
     if settings.role != "front":

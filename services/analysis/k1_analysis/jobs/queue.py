@@ -29,10 +29,14 @@ _REQUEST_TIMEOUT_S: Final = 2.0
 
 @dataclass(frozen=True)
 class JobQueue:
-    """Takes jobs one at a time; all slots of one worker share it."""
+    """Takes jobs one at a time; all slots of one worker share it.
+
+    From when `draining` is set it takes none, so that a worker that stops leaves the waiting jobs to others.
+    """
 
     client: Client
     jetstream: JetStreamContext
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
     _announced: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _one_poller: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -54,11 +58,20 @@ class JobQueue:
         async with self._one_poller:
             while True:
                 self._announced.clear()
-                for lane in ANALYSIS_LANES:
-                    message = await self._next_of(lane)
-                    if message is not None:
-                        return message
-                await is_set_within(self._announced, _POLL_INTERVAL_S)
+                message = None if self.draining.is_set() else await self._first()
+                if message is None:
+                    await is_set_within(self._announced, _POLL_INTERVAL_S)
+                elif self.draining.is_set():  # since the request
+                    await message.nak()
+                else:
+                    return message
+
+    async def _first(self) -> Msg | None:
+        """Return the message of the waiting job with the highest priority; None if no job waits."""
+        for lane in ANALYSIS_LANES:
+            if message := await self._next_of(lane):
+                return message
+        return None
 
     async def _next_of(self, lane: Durable) -> Msg | None:
         try:

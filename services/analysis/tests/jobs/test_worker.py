@@ -13,7 +13,7 @@ from nats.js.kv import KeyValue
 from k1_analysis.handlers import intake_handlers
 from k1_analysis.jobs import worker
 from k1_analysis.jobs.job_runner import _ANALYSED_PERCENT as GRAPH_BEGINS_AT
-from k1_analysis.jobs.queue import enqueue
+from k1_analysis.jobs.queue import JobQueue, enqueue
 from k1_analysis.jobs.worker_registry import WorkerRegistry
 from k1_contracts import streams
 from k1_contracts.durables import ANALYSIS_INTAKE, Durable
@@ -35,6 +35,7 @@ from k1_platform.nats.dead_letters.queue import list_dead_letters
 from k1_platform.nats.streams.consumers import consume_table
 from k1_platform.nats.streams.publisher import publish
 from k1_platform.processes import worker_process
+from k1_platform.processes.tasks import cancel_tasks
 from services.analysis.tests.jobs.conftest import NEVER_S, WorkerHarness, working
 from tests.support.waiting import PATIENCE_S, eventually
 
@@ -313,6 +314,23 @@ async def test_a_job_of_a_stopped_worker_runs_elsewhere_at_once(harness: WorkerH
     await harness.objects.put_bytes(job.audio.key, b"fine", "audio/mpeg")
     async with working(harness):
         assert isinstance(await harness.end_of(job), AnalysisCompleted)
+
+
+async def test_a_draining_worker_leaves_waiting_jobs_to_others(harness: WorkerHarness, unique: str) -> None:
+    """A service stops being ready some seconds before its work is cancelled, and takes no more jobs in that time."""
+    staying = JobQueue(harness.bus.client, harness.bus.jetstream)
+    async with harness.queue.subscribed(), staying.subscribed():
+        leaving = asyncio.create_task(harness.queue.take())
+        await eventually(harness.queue._one_poller.locked, "the worker waits for a job", interval_s=0.01)
+        harness.queue.draining.set()
+        job = await harness.job(f"fine {unique}")
+        await enqueue(harness.bus.jetstream, job)
+        async with asyncio.timeout(PATIENCE_S):
+            message = await staying.take()
+        assert AnalysisJob.model_validate_json(message.data).job_id == job.job_id
+        assert not leaving.done()
+        await message.ack()
+        await cancel_tasks([leaving])
 
 
 async def test_a_missing_song_fails_clearly(harness: WorkerHarness, unique: str) -> None:

@@ -10,9 +10,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-import jams
 import mido
-import mir_eval
 import numpy as np
 import pytest
 from hypothesis import given
@@ -124,6 +122,8 @@ def _absolute(track: mido.MidiTrack) -> list[tuple[int, Any]]:
 @given(songs())
 def test_jams_is_valid_and_whole(song: Song) -> None:
     """The jams library validates the file against its schema and reads the same beats, sections, tempo and key."""
+    import jams  # it takes seconds, which every worker of the suite would spend
+
     with tempfile.NamedTemporaryFile(suffix=".jams") as file:
         Path(file.name).write_bytes(FORMATS["jams"].write(song))
         document: Any = jams.load(file.name, validate=True, strict=True)
@@ -141,6 +141,8 @@ def test_jams_is_valid_and_whole(song: Song) -> None:
 @given(songs())
 def test_text_formats_are_read_by_mir_eval_and_csv(song: Song) -> None:
     """mir_eval reads beats and Audacity's labels, the csv module reads the table."""
+    import mir_eval  # it takes seconds, which every worker of the suite would spend
+
     beats = np.array(song.rhythm.beat_grid_ms) / 1000
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "song")

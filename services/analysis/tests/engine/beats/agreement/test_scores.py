@@ -1,6 +1,5 @@
 """Tests the scores of agreement against mir_eval."""
 
-import mir_eval.beat
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -15,6 +14,8 @@ beat_lists = st.lists(st.floats(0.3, 1.2), min_size=4, max_size=60).map(np.cumsu
 @settings(max_examples=60)
 def test_agreement_equals_mir_eval(reference: np.ndarray, estimate: np.ndarray) -> None:
     """F-measure and Cemgil's score equal mir_eval's on any two sequences."""
+    import mir_eval.beat  # it takes seconds, which every worker of the suite would spend
+
     distances = np.abs(reference[:, None] - estimate)
     assume((np.abs(distances - scores.MATCH_WINDOW_S) > 1e-9).all())  # on its very edge rounding decides
     assert scores.f_measure(reference, estimate) == pytest.approx(
@@ -32,6 +33,8 @@ def test_gain_and_continuity_agree_with_mir_eval(period: float, shift: float, se
 
     An error at the edge of a bin of the histogram may be in the next one, and with 34 beats that is .03 of the gain.
     """
+    import mir_eval.beat  # it takes seconds, which every worker of the suite would spend
+
     reference = np.arange(6.0, 40.0, period)
     estimate = np.sort(reference + shift + np.random.default_rng(seed).normal(0, 0.01, len(reference)))
     ours = scores.compare(reference, estimate)
