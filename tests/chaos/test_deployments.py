@@ -31,7 +31,7 @@ def scenario_runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenar
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the test its seeds: more in a long run."""
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(1, 21 if metafunc.config.getoption("--long") else 3))
+        metafunc.parametrize("seed", range(1, 21 if metafunc.config.getoption("--long") else 2))
 
 
 @pytest.mark.chaos

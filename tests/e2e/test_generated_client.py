@@ -11,7 +11,7 @@ from tests.support.documents.generators import CLIENT, python_client
 from tests.support.signed_in import SignedIn
 from tests.support.system import wait_for
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.long]
 
 
 def test_the_generated_client_uploads_a_song_until_it_is_ready(signed_in: SignedIn) -> None:

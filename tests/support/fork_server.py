@@ -14,11 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn
+
+import pytest
 
 from k1_cli.stack.zygote import SHARED_MODULES
 
@@ -64,6 +67,16 @@ def server() -> ForkServer:
     """Return the server of this test process, the same to all threads."""
     with _making:
         return _make_server()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fork_server_of_module() -> Iterator[None]:
+    """End the fork server of `multiprocessing`: it has imported what the tests of this module asked for, and no more.
+
+    A later module that asks for others would not get them, and each of its processes would import them.
+    """
+    yield
+    vars(forkserver)["_forkserver"]._stop()
 
 
 def pytest_sessionfinish() -> None:

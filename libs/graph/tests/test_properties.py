@@ -16,7 +16,7 @@ from k1_graph.testing import synthetic_map
 from k1_graph.validation.validator import compile_graph, validate
 
 SONG = sample_song(synthetic_map(1_500.0, bpm=150.0))
-RELAXED = settings(max_examples=200, suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)))
+RELAXED = settings(suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)))
 
 
 @RELAXED

@@ -20,7 +20,8 @@ PASS_ARGUMENTS_ON: Final = {
     "help_option_names": ["--help"],
 }
 
-_WHOLE_SUITE = ("-n", "4")
+_BROWSER_TESTS: Final = "tests/web"
+_WORKERS: Final = ("-n", "4")
 _CHECKS: Final = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),
@@ -31,19 +32,29 @@ _CHECKS: Final = {
 
 
 def test(context: typer.Context) -> None:
-    """Run all tests, or those of the given paths; other arguments are passed to pytest.
+    """Run all tests but those in a browser, or those of the given paths; other arguments are passed to pytest.
 
-    Example: ./k1 test cli -k demo
+    Those in a browser belong to `k1 web test`. Example: ./k1 test cli -k demo
     """
     arguments = list(context.args)
-    chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments)
-    if not chosen and "-n" not in arguments:
-        arguments += _WHOLE_SUITE
+    if not any((ROOT / argument.split("::")[0]).exists() for argument in arguments):
+        arguments.append(f"--ignore={_BROWSER_TESTS}")
+        if "-n" not in arguments:
+            arguments += _WORKERS
+    raise typer.Exit(run_pytest(*arguments))
+
+
+def run_browser_tests() -> int:
+    """Run the tests in a browser and return their exit code; without Chromium they are skipped."""
+    return run_pytest(_BROWSER_TESTS)
+
+
+def run_pytest(*arguments: str) -> int:
+    """Run pytest in the checkout and return its exit code."""
     # The workers share the cores; threads of a numerical library would only wait for one another.
     environment = {"OMP_NUM_THREADS": "1", **os.environ}
     command = [sys.executable, "-m", "pytest", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    raise typer.Exit(done.returncode)
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def soak(

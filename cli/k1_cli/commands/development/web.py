@@ -8,6 +8,7 @@ import typer
 
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.common import HomeOption
+from k1_cli.commands.development.checks import run_browser_tests
 from k1_cli.output.console import messages, results
 
 app = typer.Typer(
@@ -39,19 +40,22 @@ def schema() -> None:
 
 
 @app.command(name="test")
-def unit_test(
+def run_tests(
     paths: Annotated[
         list[str] | None,
         typer.Argument(help="Files or folders of webapp/src; all by default.", show_default=False),
     ] = None,
 ) -> None:
-    """Run the unit tests of the page. Those in a real browser are in tests/web.
+    """Run the unit tests of the page, or those of the given paths; without paths also the tests in Chromium.
 
-    Example: ./k1 web test src/library
+    Those in Chromium are in tests/web and skipped where there is none. Example: ./k1 web test src/library
     """
     from k1_cli import page_build
 
-    raise typer.Exit(page_build.run_node(["node_modules/vitest/vitest.mjs", "run", *(paths or [])]))
+    code = page_build.run_node(["node_modules/vitest/vitest.mjs", "run", *(paths or [])])
+    if code == 0 and not paths:
+        code = run_browser_tests()
+    raise typer.Exit(code)
 
 
 @app.command()

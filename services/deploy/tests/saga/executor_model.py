@@ -46,7 +46,8 @@ class ExecutorModel:
     def write(self, *entries: LogEntry) -> bool:
         """Append the entries as the event log does: all, or none when they are not legal any more.
 
-        Only an outcome may come too late, after its step was undone. Every other illegal entry is an error of the saga.
+        Only an outcome may come too late, after its step was undone, and a measurement, after its device failed. Every
+        other illegal entry is an error of the saga.
         """
         if self.fence != self.model.owner_fence:
             raise StaleFenceError
@@ -67,6 +68,8 @@ class ExecutorModel:
             assert (self.state.devices[entry.device_id].batch or 0) == max(due), entry
 
     def _is_late(self, entry: LogEntry) -> bool:
+        if isinstance(entry, QualityMeasured):
+            return entry.device_id not in {device.id for device in self.state.unmeasured}
         if not isinstance(entry, Outcome):
             return False
         step = self.state.devices[entry.device_id].open
