@@ -128,10 +128,10 @@ def test_ingest_killed_while_it_receives(system: System) -> None:
 @pytest.mark.parametrize(
     "server", ["nats", "postgres", *(pytest.param(name, marks=pytest.mark.long) for name in ("s3", "mongo"))]
 )
-def test_a_server_killed_while_twelve_upload(system: System, server: str) -> None:
+def test_a_server_killed_during_uploads(system: System, server: str) -> None:
     """Every upload is either accepted and becomes ready exactly once, or is refused and can be sent again."""
     first = {"nats": 600, "postgres": 620, "s3": 640, "mongo": 660}[server]
-    bodies = [songs.song(first + n, seconds=4) for n in range(12)]
+    bodies = [songs.song(first + n, seconds=4) for n in range(8)]
     old = system.pid(server)
 
     def send(data: bytes) -> dict[str, Any] | None:
@@ -141,9 +141,9 @@ def test_a_server_killed_while_twelve_upload(system: System, server: str) -> Non
             return None
         return response.json() if response.status_code in {200, 202} else None
 
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(4) as pool:
         uploads = [pool.submit(send, body) for body in bodies]
-        wait_for(lambda: sum(response.done() for response in uploads) >= 4, "the first uploads are in")
+        wait_for(lambda: sum(response.done() for response in uploads) >= 3, "the first uploads are in")
         system.kill(server)
         results = [response.result() for response in uploads]
     system.wait_for_restart(server, old)

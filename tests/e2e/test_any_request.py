@@ -34,7 +34,7 @@ from tests.support.system import RETRYABLE, System
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
-SEED_EXAMPLES: Final = 2
+SEED_EXAMPLES: Final = 1
 LONG_EXAMPLES: Final = 30
 SLOW: Final = frozenset(
     {"pollEvents", "logIn", "simulateGraph", "uploadTrack", "cleanUpStorage", "getStorageUsage"}

@@ -24,7 +24,7 @@ from tests.support.bus import request
 from tests.support.service_process import RunningService, running_service
 from tests.support.waiting import PATIENCE_S, eventually
 
-LENGTHS_S = (20.0, 120.0)
+LENGTHS_S = (10.0, 60.0)
 """The lengths of the songs. The analysis of the second takes several seconds, so that a signal finds it running."""
 
 
