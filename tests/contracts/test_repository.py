@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from k1_cli.app import app
 from k1_cli.commands.development import checks
-from tests.support.groups import SHARED_GROUPS, SLOWEST_FIRST
+from tests.support.groups import SHARED_GROUPS, SLOWEST_FIRST, group_of
 from tools import development_requirements
 
 ROOT = Path(__file__).parents[2]
@@ -209,6 +209,20 @@ def test_groups_of_tests_are_named_as_their_files() -> None:
     assert paths
     assert [path for path in paths if not (ROOT / path).is_file()] == []
     assert [start for start in SHARED_GROUPS if not list(ROOT.glob(f"{start.rstrip('/')}*"))] == []
+
+
+def test_users_of_the_shared_system_are_in_its_group() -> None:
+    """The system ends with the last test of its group, so a later test of another group would find it gone."""
+    modules = {
+        path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    users = [
+        path
+        for path, text in modules.items()
+        if re.search(r"\b(system: System|signed_in: SignedIn)\b", text) and "def system(" not in text
+    ]
+    assert len(users) > 1
+    assert [path for path in users if group_of(f"{path}::test") != "system"] == []
 
 
 def test_ci_measures_coverage_and_fails_below_the_limit() -> None:

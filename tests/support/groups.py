@@ -7,6 +7,7 @@ SHARED_GROUPS: Final = {
     "tests/e2e/test_deployments.py": "system with devices",
     "tests/e2e/": "system",
     "tests/chaos/test_kills": "system",
+    "tests/upgrades/": "system",
     "tests/web/": "web",
 }
 """Groups of tests that share a running system, by the prefix of their ids; other tests are grouped by file."""

@@ -28,15 +28,20 @@ class Balancer:
         """Return whether a backend was ready at the last probe."""
         return backend in self._ready
 
-    async def serve(self, started: threading.Event, stopped: asyncio.Event) -> None:
-        """Serve until `stopped`."""
+    async def serve(self, started: threading.Event) -> None:
+        """Serve until `stop` is called."""
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         started.set()
         probing = asyncio.create_task(self._probe())
-        await stopped.wait()
+        await self._stopped.wait()
         probing.cancel()
         server.close()
+
+    def stop(self) -> None:
+        """End `serve`; another thread calls this."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _probe(self) -> None:
         async with httpx.AsyncClient(timeout=5) as http, asyncio.TaskGroup() as probes:
@@ -61,14 +66,13 @@ class Balancer:
             self._ready.discard(url)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self._ready:
-            writer.close()
-            return
-        place = urlsplit(sorted(self._ready)[next(self._turns) % len(self._ready)])
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            if not self._ready:
+                return
+            place = urlsplit(sorted(self._ready)[next(self._turns) % len(self._ready)])
             back_reader, back_writer = await asyncio.open_connection(place.hostname, place.port)
-            await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
-        writer.close()
+            with contextlib.closing(back_writer):
+                await asyncio.gather(_copy(reader, back_writer), _copy(back_reader, writer))
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
@@ -83,15 +87,12 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 def running_balancer() -> Generator[Balancer]:
     """Run a balancer in a thread until the block ends."""
     balancer, started = Balancer(), threading.Event()
-    loop, stopped = asyncio.new_event_loop(), asyncio.Event()
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(balancer.serve(started, stopped)), daemon=True
-    )
+    # `asyncio.run` ends what still runs, so that no connection is left to the garbage collector.
+    thread = threading.Thread(target=lambda: asyncio.run(balancer.serve(started)), daemon=True)
     thread.start()
     assert started.wait(60)
     try:
         yield balancer
     finally:
-        loop.call_soon_threadsafe(stopped.set)
+        balancer.stop()
         thread.join()
-        loop.close()
