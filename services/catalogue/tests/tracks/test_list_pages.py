@@ -12,6 +12,7 @@ from k1_catalogue.tracks import list_store
 from k1_catalogue.tracks.list_store import list_tracks
 from k1_contracts.messages.catalogue.tracks import ListTracks, TrackSort, TrackSummary
 from k1_platform.postgres.pool import Pool
+from tests.support.waiting import eventually
 
 COUNT = 3000
 SORTS: tuple[TrackSort, ...] = get_args(TrackSort)
@@ -59,7 +60,15 @@ async def insert_tracks(pool: Pool, count: int) -> None:
         )
         await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         await connection.execute("ALTER TABLE catalogue.tracks ENABLE TRIGGER record_tracks")
-    await pool.execute("VACUUM ANALYZE catalogue.tracks")
+
+    async def is_all_visible() -> bool:
+        """Vacuum; rows stay unmarked while a transaction is open, as that of an automatic ANALYZE is."""
+        await pool.execute("VACUUM ANALYZE catalogue.tracks")
+        return await pool.fetchval(
+            "SELECT relallvisible = relpages FROM pg_class WHERE oid = 'catalogue.tracks'::regclass"
+        )
+
+    await eventually(is_all_visible, "every page of the table is known to be visible to all")
 
 
 def matches(item: TrackSummary, wanted: dict[str, Any]) -> bool:
