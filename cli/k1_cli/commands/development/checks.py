@@ -20,7 +20,6 @@ PASS_ARGUMENTS_ON: Final = {
     "help_option_names": ["--help"],
 }
 
-_BROWSER_TESTS: Final = "tests/web"
 _WORKERS: Final = ("-n", "4")
 _CHECKS: Final = {
     "ruff": ("ruff", "check", "."),
@@ -36,25 +35,14 @@ def test(context: typer.Context) -> None:
 
     Those in a browser belong to `k1 web test`. Example: ./k1 test cli -k demo
     """
+    from k1_cli.pytest_runs import BROWSER_TESTS, run_pytest
+
     arguments = list(context.args)
     if not any((ROOT / argument.split("::")[0]).exists() for argument in arguments):
-        arguments.append(f"--ignore={_BROWSER_TESTS}")
+        arguments.append(f"--ignore={BROWSER_TESTS}")
         if "-n" not in arguments:
             arguments += _WORKERS
     raise typer.Exit(run_pytest(*arguments))
-
-
-def run_browser_tests() -> int:
-    """Run the tests in a browser and return their exit code; without Chromium they are skipped."""
-    return run_pytest(_BROWSER_TESTS)
-
-
-def run_pytest(*arguments: str) -> int:
-    """Run pytest in the checkout and return its exit code."""
-    # The workers share the cores; threads of a numerical library would only wait for one another.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    command = [sys.executable, "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def soak(

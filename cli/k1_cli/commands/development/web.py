@@ -8,7 +8,6 @@ import typer
 
 from k1_cli.checkout import DEFAULT_HOME
 from k1_cli.commands.common import HomeOption
-from k1_cli.commands.development.checks import run_browser_tests
 from k1_cli.output.console import messages, results
 
 app = typer.Typer(
@@ -51,10 +50,11 @@ def run_tests(
     Those in Chromium are in tests/web and skipped where there is none. Example: ./k1 web test src/library
     """
     from k1_cli import page_build
+    from k1_cli.pytest_runs import BROWSER_TESTS, run_pytest
 
     code = page_build.run_node(["node_modules/vitest/vitest.mjs", "run", *(paths or [])])
     if code == 0 and not paths:
-        code = run_browser_tests()
+        code = run_pytest(BROWSER_TESTS)
     raise typer.Exit(code)
 
 
