@@ -41,6 +41,7 @@ DEVICE = "bench"
 LIMIT = '{"per_minute": 1000000, "burst": 1000000, "at_once": 100000}'
 MIB = 1024 * 1024
 SETTLE_S = 3.0
+"""Before the memory is read: what opening the connections needed for a moment is free by then."""
 
 
 @dataclass

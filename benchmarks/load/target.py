@@ -1,7 +1,6 @@
 """Runs what the benchmark measures: a stack with two gateways, a full catalogue, and users with API keys."""
 
 import asyncio
-import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from k1_cli.stack.running_stack import RunningStack, find_stack
 from k1_platform.auth.nkeys import NatsKeys
 from tests.support import songs as test_songs
 from tests.support.service_process import running_service
+from tests.support.waiting import wait_until
 
 _KEYS: Final = 20
 _SAMPLE: Final = 5_000
@@ -69,8 +69,10 @@ def _analysed_song(stack: RunningStack, folder: Path) -> str:
             form = {"title": "The original", "tags": "load-original", "preset": "edm"}
             sent = http.post("/tracks/upload", files={"file": (path.name, file)}, data=form)
         track: str = sent.raise_for_status().json()["track_id"]
-        while not ((answer := http.get(f"/tracks/{track}")).is_success and _has_ended(answer)):
-            time.sleep(0.1)
+        wait_until(
+            lambda: (answer := http.get(f"/tracks/{track}")).is_success and _has_ended(answer),
+            f"{track} is analysed",
+        )
         return track
 
 

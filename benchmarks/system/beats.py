@@ -18,6 +18,7 @@ from k1_analysis.overrides.tasks import OverrideTask, override
 from k1_contracts.beats.grid import BeatGrid
 from k1_contracts.graph import GraphDocument
 from k1_contracts.upload_form import FILE_FIELD
+from tests.support.waiting import wait_until
 
 ROUNDS = 10
 PRESETS = ("edm", "hiphop")
@@ -54,8 +55,10 @@ def _analysed(http: httpx.Client, song: Path, preset: str, seed: int) -> str:
     with song.open("rb") as file:
         sent = http.post("/tracks/upload", files={FILE_FIELD: (song.name, file)}, data={"preset": preset})
     track = f"/tracks/{sent.raise_for_status().json()['track_id']}"
-    while not ((found := http.get(track)).is_success and found.json()["track"]["status"] in _ENDED):
-        time.sleep(0.1)
+    wait_until(
+        lambda: (found := http.get(track)).is_success and found.json()["track"]["status"] in _ENDED,
+        f"{track} is analysed",
+    )
     return f"{track}/versions/1"
 
 

@@ -12,9 +12,11 @@ from benchmarks.figures import markdown_table, percentile_95
 from benchmarks.system.stack import running_system
 from k1_analysis.engine import analyse_file, warm_up
 from tests.support import songs
+from tests.support.waiting import wait_until
 
 COUNT = 50
 SECONDS = 8.0
+_PATIENCE_S = 600.0
 
 
 def _analyse(path: Path) -> None:
@@ -68,11 +70,11 @@ def _system(home: Path, paths: list[Path]) -> tuple[list[float], float]:
 
 def _wait_until_ready(http: httpx.Client, count: int, sent: list[tuple[str, float]]) -> None:
     assert len({track for track, _ in sent}) == len(sent)
-    while True:
-        ready = sum(
+
+    def ready() -> int:
+        return sum(
             http.get("/api/v1/tracks", params={"status": status, "limit": 1}).json().get("total", 0)
             for status in ("ready", "warning")
         )
-        if ready >= count:
-            return
-        time.sleep(0.05)
+
+    wait_until(lambda: ready() >= count, f"{count} songs are ready", within_s=_PATIENCE_S)

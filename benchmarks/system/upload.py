@@ -10,6 +10,7 @@ import time
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 
@@ -18,6 +19,7 @@ from benchmarks.system.stack import k1, running_system
 from k1_analysis.jobs.tasks import AnalysisTask, run_task, warm_up
 from k1_analysis.shows.tasks import ShowTask
 from k1_analysis.task_progress import TaskProgress
+from tests.support.waiting import wait_until
 
 ROUNDS = 5
 _ENDED = {"completed", "failed", "cancelled"}
@@ -68,13 +70,15 @@ def _time_upload(http: httpx.Client, song: Path) -> float:
     data = song.read_bytes()
     started = time.perf_counter()
     response = http.post("/api/v1/tracks/upload", files={"file": (song.name, data)}).raise_for_status()
-    job = response.json()["job_id"]
-    while True:
-        response = http.get(f"/api/v1/analysis/jobs/{job}")
-        if response.status_code == httpx.codes.OK and response.json()["status"] in _ENDED:
-            assert response.json()["status"] == "completed", response.text
-            return (time.perf_counter() - started) * 1000
-        time.sleep(0.01)
+    job_id = response.json()["job_id"]
+
+    def ended() -> dict[str, Any] | None:
+        response = http.get(f"/api/v1/analysis/jobs/{job_id}")
+        return response.json() if response.is_success and response.json()["status"] in _ENDED else None
+
+    job = wait_until(ended, f"{job_id} ends", interval_s=0.01)
+    assert job["status"] == "completed", job
+    return (time.perf_counter() - started) * 1000
 
 
 def _time_command(song: Path) -> float:

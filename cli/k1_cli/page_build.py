@@ -22,6 +22,8 @@ _MODULES: Final = SOURCES / "node_modules"
 _LOCK: Final = SOURCES / "package-lock.json"
 _STAMP: Final = _MODULES / ".k1-lock"
 SCHEMA: Final = SOURCES / "src" / "api" / "schema.d.ts"
+BROWSER_TESTS: Final = "tests/web"
+"""The tests of the page in Chromium, which are skipped where there is none."""
 
 
 def find_node() -> Path | None:

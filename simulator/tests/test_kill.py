@@ -124,7 +124,7 @@ async def test_kill_at_any_moment_of_activations(  # noqa: PLR0917
         for device in devices:
             assert (await commander.call(device, "stage", f"s {device}", **fields)).status == "done"
     wanted = {SHOW, factory.bundle_sha256}
-    for round_number in range(2):
+    for round_number in range(3):
         async with sim.running():
             changing = [
                 asyncio.create_task(change(commander, device, sorted(wanted), round_number))

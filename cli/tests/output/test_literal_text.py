@@ -42,7 +42,9 @@ _odd = st.sampled_from(
 )
 surrogates = st.lists(_odd | st.text(max_size=8) | st.characters(categories=["Cs"]), max_size=5).map("".join)
 texts = st.lists(_odd | st.text(max_size=8), max_size=5).map("".join)
-few = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=settings().max_examples // 2, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def is_clean(shown: str) -> bool:

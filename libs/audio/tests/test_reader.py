@@ -202,7 +202,7 @@ def test_samples_narrower_than_their_container_are_read_right(
     )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.binary(max_size=400),
     st.sampled_from([b"", b"ID3\x03\0\0\0\0\0\x20", b"OggS", b"RIFF\0\0\0\0WAVEfmt ", b"fLaC"]),

@@ -237,8 +237,7 @@ class Owners:
 
 
 async def _reply(serve: Serve, message: Msg) -> None:
-    reply = await serve(message)
-    await message._client.publish(message.reply, reply.body, headers=reply.headers)
+    await message.respond((await serve(message)).body)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415  a command imports its tools when it runs, so that --help is fast
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from k1_cli.checkout import DEFAULT_HOME, ROOT
+from k1_cli.checkout import DEFAULT_HOME, ROOT, run_module
 from k1_cli.commands.common import HomeOption, JsonOption
 from k1_cli.output.console import messages, print_json, results
 
@@ -35,14 +34,14 @@ def test(context: typer.Context) -> None:
 
     Those in a browser belong to `k1 web test`. Example: ./k1 test cli -k demo
     """
-    from k1_cli.pytest_runs import BROWSER_TESTS, run_pytest
+    from k1_cli.page_build import BROWSER_TESTS
 
     arguments = list(context.args)
     if not any((ROOT / argument.split("::")[0]).exists() for argument in arguments):
         arguments.append(f"--ignore={BROWSER_TESTS}")
         if "-n" not in arguments:
             arguments += _WORKERS
-    raise typer.Exit(run_pytest(*arguments))
+    raise typer.Exit(run_module("pytest", *arguments))
 
 
 def soak(
@@ -57,11 +56,9 @@ def soak(
 
     Example: ./k1 soak --minutes 3 --report soak.json
     """
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
-    command = [sys.executable, "-m", "tests.soak", "--minutes", str(minutes), "--seed", str(seed)]
-    command += ["--report", str(report.absolute())] if report is not None else []
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    raise typer.Exit(done.returncode)
+    arguments = ["--minutes", str(minutes), "--seed", str(seed)]
+    arguments += ["--report", str(report.absolute())] if report is not None else []
+    raise typer.Exit(run_module("tests.soak", *arguments))
 
 
 def check() -> None:

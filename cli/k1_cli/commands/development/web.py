@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from k1_cli.checkout import DEFAULT_HOME
+from k1_cli.checkout import DEFAULT_HOME, run_module
 from k1_cli.commands.common import HomeOption
 from k1_cli.output.console import messages, results
 
@@ -50,11 +50,10 @@ def run_tests(
     Those in Chromium are in tests/web and skipped where there is none. Example: ./k1 web test src/library
     """
     from k1_cli import page_build
-    from k1_cli.pytest_runs import BROWSER_TESTS, run_pytest
 
     code = page_build.run_node(["node_modules/vitest/vitest.mjs", "run", *(paths or [])])
     if code == 0 and not paths:
-        code = run_pytest(BROWSER_TESTS)
+        code = run_module("pytest", page_build.BROWSER_TESTS)
     raise typer.Exit(code)
 
 

@@ -41,7 +41,7 @@ def grids(draw: st.DrawFn) -> BeatGrid:
 
 
 @given(grids())
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 2)
 def test_any_beats_give_a_valid_map_that_keeps_the_rest(grid: BeatGrid) -> None:
     before = base()
     made = override_beats(before, grid)
@@ -62,7 +62,7 @@ def test_any_beats_give_a_valid_map_that_keeps_the_rest(grid: BeatGrid) -> None:
 
 
 @given(grids())
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 2)
 def test_the_scores_are_those_of_mir_eval(grid: BeatGrid) -> None:
     """The automatic beats against those of the person, without the first five seconds."""
     import mir_eval.beat  # it takes seconds, which every worker of the suite would spend

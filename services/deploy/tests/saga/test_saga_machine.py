@@ -208,6 +208,7 @@ class SagaMachine(RuleBasedStateMachine):
 
 
 SagaMachine.TestCase.settings = settings(
+    max_examples=settings().max_examples * 5 // 2,  # 100, and 1,000 in a long run
     stateful_step_count=40,
     suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)),
 )

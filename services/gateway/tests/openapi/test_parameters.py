@@ -140,7 +140,7 @@ def test_document_and_gateway_accept_the_same_texts(endpoint: Endpoint, name: st
     assert operation is not None
     in_path = "{" + name + "}" in endpoint.path
 
-    @settings(max_examples=15)
+    @settings(max_examples=settings().max_examples // 2)
     @given(texts)
     def agree(text: str) -> None:
         assert document_accepts(name, text, operation, in_path) == gateway_accepts(

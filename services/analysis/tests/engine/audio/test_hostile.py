@@ -128,6 +128,7 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "8 bit": lambda folder: songs.write(folder / "a.wav", BEAT, subtype="PCM_U8"),
     "24 bit": lambda folder: songs.write(folder / "a.wav", BEAT, subtype="PCM_24"),
     "6 channels": _channels(6),
+    "9 channels": _channels(9),
     "255 channels": _channels(255),
     "flac": lambda folder: songs.write(folder / "a.flac", BEAT),
     "vorbis": lambda folder: songs.write(folder / "a.ogg", BEAT),
@@ -135,6 +136,7 @@ FORMATS: dict[str, Callable[[Path], Path]] = {
     "opus": lambda folder: songs.encode(folder / "a.opus", BEAT, "libopus"),
     "webm": lambda folder: songs.encode(folder / "a.webm", BEAT, "libopus"),
     "alac in mp4": lambda folder: songs.encode(folder / "a.m4a", BEAT, "alac", songs.RATE),
+    "96 kHz": lambda folder: songs.write(folder / "a.wav", np.repeat(BEAT, 2), 2 * SECOND),
     "192 kHz": lambda folder: songs.write(folder / "a.wav", np.repeat(BEAT, 4), 4 * SECOND),
     "8 kHz": lambda folder: songs.write(
         folder / "a.wav", np.interp(np.arange(0, 8.5, 1 / 8000), np.arange(len(BEAT)) / SECOND, BEAT), 8000

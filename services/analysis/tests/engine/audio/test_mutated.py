@@ -54,7 +54,9 @@ def outcome(path: Path) -> str:
     return "map"
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 6, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(damage=damages)
 def test_damaged_files_give_a_map_or_a_code(tmp_path: Path, content: bytes, damage: list[Damage]) -> None:
     """In a separate process, because libav may crash: no other exception, no crash, no hang."""
